@@ -1,0 +1,107 @@
+"""A mapping: which core group holds each block, at which precision, in how many copies, and the proof."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from dse.cost.option import Option
+from dse.errors import SpecError
+
+SCHEMA_VERSION = 1
+Status = Literal["optimal", "within_gap", "time_limit", "rule"]
+"""``rule``: the mapping follows a stated rule, no optimality is claimed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Mapping:
+    """Placement of every block but the embedding, with objective, bound and gap."""
+
+    placement: MappingABC[str, Option]
+    """Block name → option."""
+    objective: str
+    """Name of what was minimised, or of the rule."""
+    value: float
+    """Value of the objective, recomputed from the placement."""
+    bound: float
+    """Proven lower bound of the objective (−inf where none is claimed)."""
+    status: Status
+    """How far the answer is proven."""
+    units_used: MappingABC[str, float] = field(default_factory=dict)
+    """Group → capacity units in use (crossbars, or bytes)."""
+    units_available: MappingABC[str, float] = field(default_factory=dict)
+    """Group → capacity units there are."""
+    binding: tuple[str, ...] = ()
+    """Limits without slack, by name."""
+    solver: str = ""
+    """Solver and its version, or the rule."""
+    digests: MappingABC[str, str] = field(default_factory=dict)
+    """Input (architecture, workload, scores) → digest."""
+    slices: pd.DataFrame | None = None
+    """block, matrix, i, j, copy, group, die, tile, tier: where each slice of an analog block is."""
+
+    @property
+    def gap(self) -> float:
+        """(value − bound) / |value|; 0 for an exact proof, inf without a bound."""
+        if self.bound == float("-inf"):
+            return float("inf")
+        return max(0.0, self.value - self.bound) / max(abs(self.value), 1e-300)
+
+    def digital_blocks(self) -> frozenset[str]:
+        """Names of the blocks that are on digital units."""
+        return frozenset(name for name, option in self.placement.items() if option.precision != "analog")
+
+    def frame(self) -> pd.DataFrame:
+        """block, group, precision, copies: one row per block."""
+        rows = [(name, *option) for name, option in self.placement.items()]
+        return pd.DataFrame(rows, columns=["block", "group", "precision", "copies"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``mapping.json``."""
+        record = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        record["placement"] = {name: option._asdict() for name, option in self.placement.items()}
+        record["bound"] = None if self.bound == float("-inf") else self.bound
+        record["gap"] = None if self.bound == float("-inf") else self.gap
+        record["slices"] = None if self.slices is None else self.slices.to_dict(orient="list")
+        return {"schema_version": SCHEMA_VERSION, **record}
+
+    def save(self, path: Path) -> None:
+        """Writes ``mapping.json``."""
+        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+    def _repr_html_(self) -> str:
+        return self.frame().groupby(["group", "precision"], as_index=False).size().to_html(index=False)
+
+
+def load_mapping(path: str | Path) -> Mapping:
+    """Reads ``mapping.json``.
+
+    Raises:
+        SpecError: the file is missing, is no JSON, or has another schema version.
+    """
+    path = Path(path)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SpecError(f"{path}: no such file; `dse map ARCH WORKLOAD -o {path}` writes one") from None
+    except json.JSONDecodeError as error:
+        raise SpecError(f"{path}:{error.lineno}:{error.colno}: not a JSON file: {error.msg}") from None
+    if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
+        found = record.get("schema_version") if isinstance(record, dict) else None
+        raise SpecError(f"{path}: expected a mapping with schema_version {SCHEMA_VERSION} (got {found})")
+    try:
+        placement = {name: Option(**option) for name, option in record["placement"].items()}
+        slices = None if record["slices"] is None else pd.DataFrame(record["slices"])
+        record = {k: v for k, v in record.items() if k not in {"schema_version", "gap", "placement", "slices", "bound"}} | {
+            "bound": float("-inf") if record["bound"] is None else record["bound"]
+        }
+        record["binding"] = tuple(record["binding"])
+        return Mapping(placement=placement, slices=slices, **record)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SpecError(f"{path}: not a complete mapping ({error}); write it again with `dse map`") from None

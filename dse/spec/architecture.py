@@ -1,0 +1,360 @@
+"""An accelerator: dies, analog cores, digital units, memories, links, limits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dse.spec.device import Device
+from dse.spec.provenance import Provenance
+from dse.spec.quantity import CONFIG, Count, Fraction, NonNegative, Number, Positive, Whole
+from dse.units import Precision, Quantity
+
+EnergyBoundary = Literal["macro", "die", "package", "board", "wall"]
+Composition = Literal["serial", "overlapped"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Die:
+    """One kind of silicon die and how many of them are in the package."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """Name that cores, units and links refer to."""
+    count: Count
+    """Dies of this kind."""
+    node_nm: Positive
+    """Technology node [nm]."""
+    fixed_area_mm2: NonNegative
+    """Area of one die that no core or unit accounts for: pads, PHYs, control [mm²]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Weight:
+    """How one weight is stored in devices."""
+
+    __pydantic_config__ = CONFIG
+
+    scheme: Literal["differential"]
+    """``differential``: a positive and a negative side."""
+    devices: Count
+    """Devices per weight, both sides together; recorded, a lumped core's cost does not depend on it."""
+    bit_slices: Annotated[Quantity, Number(ge=1, le=1, integer=True)] = 1
+    """Crossbars that share the bits of a weight; only 1 is modelled by this version."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Read:
+    """The read mode that energy, time and noise belong to."""
+
+    __pydantic_config__ = CONFIG
+
+    phases: Count
+    """Read phases of one matrix-vector product; recorded, a lumped core's cost does not depend on it."""
+    pulse_ns: Positive
+    """Longest input pulse [ns]; recorded, a lumped core's cost does not depend on it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Range:
+    """How the range of a converter is set."""
+
+    __pydantic_config__ = CONFIG
+
+    mode: Literal["static"]
+    """``static``: fixed after calibration on training text."""
+    method: Literal["abs_max"]
+    """``abs_max``: the largest absolute value seen in calibration."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Dac:
+    """Input converters of a tile."""
+
+    __pydantic_config__ = CONFIG
+
+    bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)]
+    """Resolution [bit]; 2^bits − 2 steps over the range."""
+    encoding: Literal["pulse_width", "amplitude", "bit_serial"] = "pulse_width"
+    """How an input is applied; recorded, a lumped core's cost does not depend on it."""
+    range: Range
+    """Input range."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Adc:
+    """Output converters of a tile."""
+
+    __pydantic_config__ = CONFIG
+
+    bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)]
+    """Resolution [bit]; 2^bits − 2 steps over the range; also the width of a partial sum on a link."""
+    per_tile: Count
+    """Converters of one tile; recorded, a lumped core's cost does not depend on it."""
+    range: Range
+    """Output range."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Mvm:
+    """Cost of one matrix-vector product of one crossbar, whatever its fill."""
+
+    __pydantic_config__ = CONFIG
+
+    latency_ns: Positive
+    """Time from input vector to output vector [ns]."""
+    energy_pj: NonNegative
+    """Energy of crossbar, converters and drivers [pJ]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LumpedCost:
+    """A core known by its totals only."""
+
+    __pydantic_config__ = CONFIG
+
+    model: Literal["lumped"]
+    """``lumped``: one energy and one time per product, one area per tile."""
+    mvm: Mvm
+    """One matrix-vector product."""
+    tile_area_mm2: Positive
+    """Area of one tile: all its tiers and its periphery [mm²]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Idle:
+    """Power of a tile that is switched on and does nothing."""
+
+    __pydantic_config__ = CONFIG
+
+    on_mw: NonNegative
+    """Idle power of one tile [mW]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class AnalogCore:
+    """A group of identical analog tiles."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """Name of the core group."""
+    die: str
+    """Die that holds it."""
+    tiles_per_die: Count
+    """Tiles on one die."""
+    tiers_per_tile: Count
+    """Crossbars behind one periphery; one of them works at a time."""
+    rows: Count
+    """Weights along the input of one crossbar."""
+    cols: Count
+    """Weights along the output of one crossbar."""
+    device: Device
+    """Memory device (in a file: the path of its YAML)."""
+    weight: Weight | None = None
+    """Devices per weight."""
+    read: Read | None = None
+    """Read mode."""
+    dac: Dac
+    """Input converters."""
+    adc: Adc
+    """Output converters."""
+    cost: LumpedCost
+    """Energy, time and area."""
+    idle: Idle
+    """Idle power."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Utilisation:
+    """Shares of the peak that are reached."""
+
+    __pydantic_config__ = CONFIG
+
+    compute_fraction: Fraction
+    """Share of the peak operation rate [-]."""
+    bandwidth_fraction: Fraction
+    """Share of the memory bandwidth [-]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PerOperationEnergy:
+    """Energy counted per operation, plus idle power."""
+
+    __pydantic_config__ = CONFIG
+
+    model: Literal["per_operation"]
+    """``per_operation``: operations, memory traffic and idle power are counted apart."""
+    op_pj: Mapping[Precision, NonNegative]
+    """Energy of one operation (a multiply-accumulate is two) [pJ], by precision."""
+    idle_mw: NonNegative
+    """Idle power of one unit [mW]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FlatPower:
+    """One power for the whole unit, its memory and its links."""
+
+    __pydantic_config__ = CONFIG
+
+    model: Literal["flat_power"]
+    """``flat_power``: full power for the whole step while anything is placed on the unit."""
+    power_mw: Positive
+    """Power of one unit [mW]; covers its memory, links and vector work."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class DigitalUnit:
+    """A group of identical digital units that share one memory."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """Name of the core group."""
+    die: str
+    """Die that holds it."""
+    units_per_die: Count
+    """Units on one die."""
+    peak_ops_per_ns: Annotated[Mapping[Precision, Positive], Field(min_length=1)]
+    """Peak rate of one unit [operations/ns] (a multiply-accumulate is two), by precision."""
+    utilisation: Utilisation
+    """Shares of the peaks that are reached."""
+    launch_ns: NonNegative
+    """Time before each kernel [ns]."""
+    precisions: Annotated[tuple[Precision, ...], Field(min_length=1)]
+    """Formats in which experts may be stored on this unit."""
+    memory: str
+    """Memory that holds its weights."""
+    energy: Annotated[PerOperationEnergy | FlatPower, Field(discriminator="model")]
+    """How energy is counted."""
+    area_mm2: NonNegative
+    """Area of one unit [mm²]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Memory:
+    """A memory of the package."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """Name that digital units refer to."""
+    capacity_bytes: Positive
+    """Capacity [byte]."""
+    bandwidth_bytes_per_ns: Positive
+    """Peak bandwidth [byte/ns]."""
+    energy_pj_per_bit: NonNegative
+    """Access energy [pJ/bit]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Link:
+    """A link between two kinds of dies; bandwidth per pair of dies."""
+
+    __pydantic_config__ = CONFIG
+
+    from_: Annotated[str, Field(alias="from")]
+    """Die at one end."""
+    to: str
+    """Die at the other end."""
+    latency_ns: NonNegative
+    """Time of one crossing [ns]."""
+    bandwidth_bytes_per_ns: Positive
+    """Bandwidth of one pair of dies [byte/ns]."""
+    energy_pj_per_bit: NonNegative
+    """Energy of one transferred bit [pJ/bit]."""
+
+    @property
+    def name(self) -> str:
+        """Name in paths: the two dies."""
+        return f"{self.from_}-{self.to}"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Limits:
+    """Limits that a design must keep."""
+
+    __pydantic_config__ = CONFIG
+
+    power_mw: Positive | None = None
+    """Largest average power [mW]."""
+    area_mm2: Positive | None = None
+    """Largest silicon area [mm²]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ArchitectureSpec:
+    """What an architecture file says."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """Name shown in reports."""
+    energy_boundary: EnergyBoundary
+    """What the energy includes; results of different boundaries are not compared."""
+    composition: Composition
+    """How the times of core groups combine: one after the other, or side by side within the experts stage."""
+    dies: Annotated[tuple[Die, ...], Field(min_length=1)]
+    """Dies of the package."""
+    analog_cores: tuple[AnalogCore, ...] = ()
+    """Analog core groups."""
+    digital_units: Annotated[tuple[DigitalUnit, ...], Field(min_length=1)]
+    """Digital unit groups; at least one, for attention scores, norms and routing."""
+    memories: Annotated[tuple[Memory, ...], Field(min_length=1)]
+    """Memories."""
+    links: tuple[Link, ...] = ()
+    """Links between dies."""
+    limits: Limits = field(default_factory=Limits)
+    """Limits of power and area."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Architecture(ArchitectureSpec):
+    """An architecture ready to be evaluated: the spec, the origin of each value, a digest as identity."""
+
+    provenance: Mapping[str, Provenance] = field(default_factory=dict, repr=False)
+    """Dotted path of a value → where it comes from."""
+    digest: str = ""
+    """sha256 over all values; equal digests mean equal architectures."""
+
+    def die(self, name: str) -> Die:
+        """The die of that name."""
+        return next(die for die in self.dies if die.name == name)
+
+    def memory(self, name: str) -> Memory:
+        """The memory of that name."""
+        return next(memory for memory in self.memories if memory.name == name)
+
+    def core(self, name: str) -> AnalogCore:
+        """The analog core group of that name."""
+        return next(core for core in self.analog_cores if core.name == name)
+
+    def unit(self, name: str) -> DigitalUnit:
+        """The digital unit group of that name."""
+        return next(unit for unit in self.digital_units if unit.name == name)
+
+    def n_tiles(self, core: AnalogCore) -> Quantity:
+        """Tiles of an analog core group in the whole package."""
+        return core.tiles_per_die * self.die(core.die).count
+
+    def n_crossbars(self, core: AnalogCore) -> Quantity:
+        """Crossbars of an analog core group in the whole package."""
+        return self.n_tiles(core) * core.tiers_per_tile
+
+    def n_units(self, unit: DigitalUnit) -> Quantity:
+        """Units of a digital group in the whole package."""
+        return unit.units_per_die * self.die(unit.die).count
+
+    def link_between(self, first: str, second: str) -> Link | None:
+        """The link that joins two kinds of dies, in either direction, or None."""
+        return next((link for link in self.links if {link.from_, link.to} == {first, second}), None)
+
+
+def spec_fields(spec: ArchitectureSpec) -> dict[str, object]:
+    """The fields an architecture file gives, by name."""
+    return {f.name: getattr(spec, f.name) for f in dataclasses.fields(ArchitectureSpec)}

@@ -1,0 +1,58 @@
+"""Field types of specs: numbers that a file gives as one scalar and a sweep as an array.
+
+``Number`` stands in the annotation of a field; pydantic reads its bounds to check a file, and
+``Number.problem`` checks the values of an axis against the same bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from dse.units import Quantity
+
+CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_by_alias=True)
+"""Every spec class forbids unknown keys and turns field docstrings into schema descriptions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Bounds of a numeric field."""
+
+    gt: float | None = None
+    ge: float | None = None
+    le: float | None = None
+    integer: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The pydantic schema of one scalar within the bounds; texts and booleans are refused."""
+        if self.integer:
+            bounds = {k: None if v is None else int(v) for k, v in (("gt", self.gt), ("ge", self.ge), ("le", self.le))}
+            return core_schema.int_schema(strict=True, **bounds)
+        return core_schema.float_schema(strict=True, gt=self.gt, ge=self.ge, le=self.le, allow_inf_nan=False)
+
+    def problem(self, values: Quantity) -> str | None:
+        """What is wrong with the values of an axis, or None."""
+        array = np.asarray(values, dtype=np.float64)
+        if not np.all(np.isfinite(array)):
+            return "must be finite"
+        if self.integer and np.any(array != np.round(array)):
+            return "must be whole numbers"
+        if self.gt is not None and np.any(array <= self.gt):
+            return f"must be greater than {self.gt:g}"
+        if self.ge is not None and np.any(array < self.ge):
+            return f"must be at least {self.ge:g}"
+        if self.le is not None and np.any(array > self.le):
+            return f"must be at most {self.le:g}"
+        return None
+
+
+Positive = Annotated[Quantity, Number(gt=0)]
+NonNegative = Annotated[Quantity, Number(ge=0)]
+Fraction = Annotated[Quantity, Number(gt=0, le=1)]
+Count = Annotated[Quantity, Number(gt=0, integer=True)]
+Whole = Annotated[Quantity, Number(ge=0, integer=True)]

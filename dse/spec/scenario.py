@@ -1,0 +1,123 @@
+"""What is run: phase, batch, lengths, precisions, routing, sensitivity, data files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from dse.spec.model import Model
+from dse.spec.quantity import CONFIG, Count, NonNegative, Number, Whole
+from dse.units import Precision
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Precisions:
+    """Formats of the numbers that stay digital."""
+
+    __pydantic_config__ = CONFIG
+
+    weights: Precision = "fp16"
+    """Dense and pinned weights."""
+    activations: Precision = "fp16"
+    """Activations, in memory and on links."""
+    kv_cache: Precision = "fp16"
+    """Keys and values."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Scenario:
+    """One step: a decode token for each of ``batch`` sequences, or the prefill of ``batch`` prompts."""
+
+    __pydantic_config__ = CONFIG
+
+    phase: Literal["decode", "prefill"]
+    """``decode``: one new token per sequence; ``prefill``: all tokens of the prompts."""
+    batch: Count
+    """Sequences that run together."""
+    prompt_tokens: Count = 1
+    """Length of a prompt [tokens]; used in prefill."""
+    context_tokens: Whole = 0
+    """Tokens already in the cache of each sequence [tokens]; used in decode."""
+    precision: Precisions = field(default_factory=Precisions)
+    """Formats of the digital numbers."""
+    time_since_programming_s: NonNegative = 0.0
+    """Age of the programmed weights [s]; 0 only: drift is not modelled by this version."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Routing:
+    """How tokens choose experts; tokens of a batch choose independently."""
+
+    __pydantic_config__ = CONFIG
+
+    kind: Literal["uniform", "zipf"] = "uniform"
+    """``uniform``: all experts equally likely, the best case; ``zipf``: popularity falls with rank."""
+    zipf_exponent: NonNegative = 0.0
+    """Exponent s of popularity ∝ rank^-s (``zipf`` only)."""
+    seed: Annotated[int, Number(ge=0, integer=True)] = 0
+    """Seed of the order in which experts are ranked, one order per layer (``zipf`` only)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Sensitivity:
+    """Which score says how much an expert suffers from analog noise."""
+
+    __pydantic_config__ = CONFIG
+
+    rule: Literal["max_neuron_norm", "random"] | None = None
+    """Rule that computes the score (``random``: log-normal, no weights needed, marked ``score_only``)."""
+    file: str | None = None
+    """CSV with columns block, layer, kind, expert, score (instead of a rule)."""
+    seed: Annotated[int, Number(ge=0, integer=True)] = 0
+    """Seed of the ``random`` rule."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Evaluation:
+    """Held-out data that accuracy is measured on."""
+
+    __pydantic_config__ = CONFIG
+
+    tokens: str
+    """Token file (uint16 ``.npy`` with a JSON sidecar)."""
+    multiple_choice: str | None = None
+    """Multiple-choice items (JSONL)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Calibration:
+    """Training text that converter ranges are calibrated on; never the evaluation text."""
+
+    __pydantic_config__ = CONFIG
+
+    tokens: str
+    """Token file (uint16 ``.npy`` with a JSON sidecar)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class WorkloadSpec:
+    """What a workload file says."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """Name shown in reports."""
+    model: str | Model
+    """Path of a Hugging Face ``config.json``, or the shape itself."""
+    counting: Literal["standard", "ibm_3dcim"] = "standard"
+    """``ibm_3dcim`` also charges ceil(d_model/cols) products a token for the embedding, as IBM's simulator does."""
+    scenario: Scenario
+    """What one step does."""
+    routing: Routing = field(default_factory=Routing)
+    """How tokens choose experts."""
+    sensitivity: Sensitivity = field(default_factory=lambda: Sensitivity(rule="random"))
+    """Score of the experts."""
+    checkpoint: str | None = None
+    """Folder of a Hugging Face checkpoint (config.json, safetensors, tokenizer)."""
+    evaluation: Evaluation | None = None
+    """Held-out data."""
+    calibration: Calibration | None = None
+    """Training text for converter ranges."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """Free remarks, by topic."""

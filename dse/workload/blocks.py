@@ -1,0 +1,114 @@
+"""The blocks of a model: the units of placement, with their matrices and their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dse.spec.model import Model
+from dse.units import Quantity
+
+BlockKind = Literal["attention", "router", "expert", "shared", "ffn", "head", "embedding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """One weight matrix of a block; matrices of equal ``depth`` work side by side, the next depth after them."""
+
+    name: str
+    n_in: int
+    n_out: int
+    depth: int
+
+    @property
+    def n_weights(self) -> int:
+        """Weights of the matrix."""
+        return self.n_in * self.n_out
+
+    def n_slices(self, *, rows: Quantity, cols: Quantity) -> Quantity:
+        """Crossbars that hold the matrix: ceil(in/rows) · ceil(out/cols)."""
+        return np.ceil(self.n_in / rows) * np.ceil(self.n_out / cols)
+
+    def n_partial_sums(self, *, rows: Quantity, cols: Quantity) -> Quantity:
+        """Additions of one crossbar output each that join the row slices: (ceil(in/rows) − 1) · ceil(out/cols)."""
+        return (np.ceil(self.n_in / rows) - 1) * np.ceil(self.n_out / cols)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockClass:
+    """Blocks of equal kind and shapes; costs are computed once per class."""
+
+    kind: BlockKind
+    matrices: tuple[Matrix, ...]
+
+    @property
+    def n_weights(self) -> int:
+        """Weights of one block of the class."""
+        return sum(matrix.n_weights for matrix in self.matrices)
+
+    @property
+    def path_length(self) -> int:
+        """Matrices that depend on each other, one after the other."""
+        return 1 + max(matrix.depth for matrix in self.matrices)
+
+    def n_crossbars(self, *, rows: Quantity, cols: Quantity) -> Quantity:
+        """Crossbars that hold one block of the class."""
+        return sum((m.n_slices(rows=rows, cols=cols) for m in self.matrices), np.float64(0))
+
+    def n_partial_sums(self, *, rows: Quantity, cols: Quantity) -> Quantity:
+        """Partial-sum additions of one visit, each over one crossbar output."""
+        return sum((m.n_partial_sums(rows=rows, cols=cols) for m in self.matrices), np.float64(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One unit of placement."""
+
+    name: str
+    block_class: BlockClass
+    layer: int | None
+    expert: int | None = None
+
+    @property
+    def kind(self) -> BlockKind:
+        """Kind of the block."""
+        return self.block_class.kind
+
+
+def ffn_matrices(model: Model, width: int) -> tuple[Matrix, ...]:
+    """Matrices of an expert or a dense FFN of that inner width."""
+    d = model.d_model
+    inner = ("gate", "up") if model.ffn == "gated" else ("up",)
+    return (*(Matrix(name, d, width, 0) for name in inner), Matrix("down", width, d, 1))
+
+
+def attention_matrices(model: Model) -> tuple[Matrix, ...]:
+    """Projections of one attention layer."""
+    query, key = model.n_heads * model.head_dim, model.n_kv_heads * model.head_dim
+    d = model.d_model
+    return (Matrix("q", d, query, 0), Matrix("k", d, key, 0), Matrix("v", d, key, 0), Matrix("o", query, d, 1))
+
+
+def make_blocks(model: Model) -> tuple[Block, ...]:
+    """All blocks of a model in the order of execution; the embedding comes first, the head last."""
+    d = model.d_model
+    attention = BlockClass("attention", attention_matrices(model))
+    router = BlockClass("router", (Matrix("router", d, model.n_experts, 0),))
+    expert = BlockClass("expert", ffn_matrices(model, model.d_expert))
+    shared = BlockClass("shared", ffn_matrices(model, model.d_shared_expert)) if model.n_shared_experts else None
+    dense = BlockClass("ffn", ffn_matrices(model, model.d_dense_ffn)) if model.n_dense_layers else None
+    blocks = [Block("embedding", BlockClass("embedding", (Matrix("embedding", model.vocab_size, d, 0),)), None)]
+    for layer in range(model.n_layers):
+        blocks.append(Block(f"layers.{layer}.attention", attention, layer))
+        if layer < model.n_dense_layers and dense is not None:
+            blocks.append(Block(f"layers.{layer}.ffn", dense, layer))
+            continue
+        if model.router == "linear":
+            blocks.append(Block(f"layers.{layer}.router", router, layer))
+        blocks += [Block(f"layers.{layer}.experts.{e}", expert, layer, e) for e in range(model.n_experts)]
+        if shared is not None:
+            blocks.append(Block(f"layers.{layer}.shared", shared, layer))
+    blocks.append(Block("head", BlockClass("head", (Matrix("head", d, model.vocab_size, 0),)), None))
+    return tuple(blocks)

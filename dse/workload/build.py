@@ -1,0 +1,113 @@
+"""A workload ready to be evaluated: the model's blocks, the scenario, routing and data files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dse.importers.huggingface import read_config
+from dse.spec.load import load_workload_spec
+from dse.spec.model import Model
+from dse.spec.provenance import Provenance
+from dse.spec.scenario import Routing, Scenario, Sensitivity
+from dse.spec.values import with_values
+from dse.units import Quantity
+from dse.workload.blocks import Block, BlockClass, make_blocks
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Workload:
+    """One model under one scenario; identity is ``digest``."""
+
+    name: str
+    model: Model
+    counting: str
+    scenario: Scenario
+    routing: Routing
+    sensitivity: Sensitivity
+    checkpoint: Path | None = None
+    """Folder of the checkpoint, or None where no weights are known (``score_only``)."""
+    evaluation_tokens: Path | None = None
+    multiple_choice: Path | None = None
+    calibration_tokens: Path | None = None
+    scores_file: Path | None = None
+    provenance: Mapping[str, Provenance] = field(default_factory=dict, repr=False)
+    digest: str = ""
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """All blocks in the order of execution, the embedding first."""
+        return make_blocks(self.model)
+
+    @cached_property
+    def classes(self) -> tuple[BlockClass, ...]:
+        """Distinct block classes, in order of first appearance."""
+        return tuple(dict.fromkeys(block.block_class for block in self.blocks))
+
+    @property
+    def tokens_per_step(self) -> Quantity:
+        """Tokens of a step: decode B, prefill B · prompt."""
+        scenario = self.scenario
+        return scenario.batch * (scenario.prompt_tokens if scenario.phase == "prefill" else 1.0)
+
+    def with_values(self, values: Mapping[str, ArrayLike | str]) -> Workload:
+        """A copy with other values at dotted paths under ``scenario`` and ``routing``.
+
+        Raises:
+            SpecError: unknown path, or a value its field does not allow.
+        """
+        changed, digest = with_values(self, values, roots=("scenario", "routing"), digest=self.digest)
+        return replace(changed, digest=digest)
+
+
+def load_workload(path: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()) -> Workload:
+    """Reads a workload file (or the name of a shipped one).
+
+    Raises:
+        SpecError: every problem of the file, with line and column.
+    """
+    loaded = load_workload_spec(path, overrides)
+    spec = loaded.spec
+    model = spec.model if isinstance(spec.model, Model) else read_config(loaded.path_of(spec.model, "model"))
+
+    def file(name: str | None, key: str) -> Path | None:
+        return None if name is None else loaded.path_of(name, key)
+
+    evaluation, calibration = spec.evaluation, spec.calibration
+    return Workload(
+        name=spec.name,
+        model=model,
+        counting=spec.counting,
+        scenario=spec.scenario,
+        routing=spec.routing,
+        sensitivity=spec.sensitivity,
+        checkpoint=file(spec.checkpoint, "checkpoint"),
+        evaluation_tokens=file(evaluation.tokens, "evaluation.tokens") if evaluation else None,
+        multiple_choice=file(evaluation.multiple_choice, "evaluation.multiple_choice") if evaluation else None,
+        calibration_tokens=file(calibration.tokens, "calibration.tokens") if calibration else None,
+        scores_file=file(spec.sensitivity.file, "sensitivity.file"),
+        provenance=loaded.provenance,
+        digest=loaded.digest,
+    )
+
+
+def kv_cache_bytes_per_token(model: Model, *, bits: float) -> float:
+    """Bytes kept per token of context over all layers [byte]: 2 · L · h_kv · d_h · bits / 8."""
+    return 2 * model.n_layers * model.n_kv_heads * model.head_dim * bits / 8
+
+
+def n_parameters(model: Model) -> int:
+    """All parameters: blocks, norms, embedding once more when it is not tied to the head."""
+    weights = sum(block.block_class.n_weights for block in make_blocks(model))
+    norms = (2 * model.d_model + model.qk_norm_parameters_per_layer) * model.n_layers + model.d_model
+    return weights + norms - (model.vocab_size * model.d_model if model.tied_head else 0)
+
+
+def active_tokens(visits_per_token: Quantity, tokens: Quantity) -> Quantity:
+    """Probability that a block is active in a step of that many independent tokens: 1 − (1 − λ)^n."""
+    return -np.expm1(np.asarray(tokens) * np.log1p(-np.minimum(visits_per_token, 1 - 1e-16)))
