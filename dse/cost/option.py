@@ -1,10 +1,27 @@
-"""An option of a block: where it could be placed and how."""
+"""An option of a block: where it could be placed and how, and what a visit costs there."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
 
-from dse.units import Precision
+from dse.cost.crossbar import fluid_load_ns, products_energy_pj
+from dse.cost.digital import compute_ns, compute_precision, operations_energy_pj
+from dse.cost.link import bytes_per_visit, crossings
+from dse.cost.memory import transfer_ns, transfer_pj
+from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit, FlatPower
+from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
+from dse.workload.blocks import BlockClass, BlockKind
+from dse.workload.build import Workload
+
+VISIT_COMPONENTS: Final = ("analog MVM", "partial sums", "links", "digital compute")
+ACTIVATION_COMPONENTS: Final = ("weight memory",)
+
+KERNELS: Final[Mapping[BlockKind, int]] = {
+    "attention": 3, "router": 1, "expert": 2, "shared": 2, "ffn": 2, "head": 1, "embedding": 0,
+}  # fmt: skip
+"""Kernels launched per stage: query-key-value, scores, output | gate-up, down (grouped over experts) | one."""
 
 
 class Option(NamedTuple):
@@ -13,3 +30,130 @@ class Option(NamedTuple):
     group: str
     precision: Precision | Literal["analog"]
     copies: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class OptionCost:
+    """Cost of one block class under one option; numbers or one per design point."""
+
+    visit_pj: Mapping[str, Quantity] = field(default_factory=dict)
+    activation_pj: Mapping[str, Quantity] = field(default_factory=dict)
+    compute_ns: Quantity = 0.0
+    fetch_ns: Quantity = 0.0
+    path_ns: Quantity = 0.0
+    fixed_ns: Quantity = 0.0
+    link_ns: Quantity = 0.0
+    host_ns: Quantity = 0.0
+    units: Quantity = 0.0
+    n_bytes: Quantity = 0.0
+
+    def numbers(self) -> Iterator[Quantity]:
+        """All numbers of the option."""
+        yield from self.visit_pj.values()
+        yield from self.activation_pj.values()
+        yield from (self.compute_ns, self.fetch_ns, self.path_ns, self.fixed_ns, self.link_ns, self.host_ns)
+        yield from (self.units, self.n_bytes)
+
+
+def host_unit(arch: Architecture) -> DigitalUnit:
+    """The digital unit that runs attention scores, routing and partial sums: the first one."""
+    return arch.digital_units[0]
+
+
+def list_options(arch: Architecture) -> tuple[Option, ...]:
+    """All options of an architecture: every analog group, every digital unit at each of its precisions."""
+    analog = [Option(core.name, "analog") for core in arch.analog_cores]
+    return (*analog, *(Option(u.name, p) for u in arch.digital_units for p in u.precisions))
+
+
+def is_allowed(arch: Architecture, workload: Workload, block_class: BlockClass, option: Option) -> bool:
+    """Whether a class may be placed so: the embedding on the host only, dense blocks at one precision."""
+    if option.precision == "analog":
+        return block_class.kind != "embedding"
+    if block_class.kind == "embedding":
+        return option.group == host_unit(arch).name
+    return block_class.kind == "expert" or option.precision == dense_precision(arch.unit(option.group), workload)
+
+
+def dense_precision(unit: DigitalUnit, workload: Workload) -> Precision:
+    """Format of dense weights on a unit: the scenario's if the unit lists it, else the widest it lists."""
+    wanted = workload.scenario.precision.weights
+    return wanted if wanted in unit.precisions else max(unit.precisions, key=lambda p: BITS[p])
+
+
+def option_cost(arch: Architecture, workload: Workload, block_class: BlockClass, option: Option) -> OptionCost:
+    """Cost of a class under an option."""
+    if option.precision == "analog":
+        return analog_cost(arch, workload, block_class, arch.core(option.group))
+    return digital_cost(arch, workload, block_class, arch.unit(option.group), option.precision)
+
+
+def analog_cost(arch: Architecture, workload: Workload, block_class: BlockClass, core: AnalogCore) -> OptionCost:
+    """Cost on an analog group: products on the tiles, traffic on the link, partial sums on the host unit."""
+    host, mvm, activations = host_unit(arch), core.cost.mvm, workload.scenario.precision.activations
+    n_crossbars = block_class.n_crossbars(rows=core.rows, cols=core.cols)
+    vector = compute_precision(host, weights=activations, activations=activations)
+    additions = block_class.n_partial_sums(rows=core.rows, cols=core.cols) * core.cols
+    visit_pj: dict[str, Quantity] = {
+        "analog MVM": products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=mvm.energy_pj),
+        "partial sums": operations_energy_pj(host, ops=additions, precision=vector),
+    }
+    link = arch.link_between(core.die, host.die)
+    link_ns: Quantity = 0.0
+    fixed_ns: Quantity = 0.0
+    if link is not None and core.die != host.die:
+        n_bytes = bytes_per_visit(
+            block_class, rows=core.rows, cols=core.cols, activation_bits=BITS[activations], adc_bits=core.adc.bits
+        )
+        pairs = arch.die(core.die).count * arch.die(host.die).count
+        link_ns = transfer_ns(n_bytes=n_bytes, bandwidth_bytes_per_ns=link.bandwidth_bytes_per_ns * pairs)
+        fixed_ns = crossings(block_class) * link.latency_ns
+        if not isinstance(host.energy, FlatPower):
+            visit_pj["links"] = transfer_pj(n_bytes=n_bytes, energy_pj_per_bit=link.energy_pj_per_bit)
+    return OptionCost(
+        visit_pj=visit_pj,
+        compute_ns=fluid_load_ns(n_crossbars=n_crossbars, mvm_latency_ns=mvm.latency_ns, n_tiles=arch.n_tiles(core)),
+        path_ns=block_class.path_length * mvm.latency_ns,
+        fixed_ns=fixed_ns,
+        link_ns=link_ns,
+        host_ns=unit_compute_ns(arch, host, ops=additions, precision=vector),
+        units=n_crossbars,
+    )
+
+
+def digital_cost(
+    arch: Architecture, workload: Workload, block_class: BlockClass, unit: DigitalUnit, precision: Precision
+) -> OptionCost:
+    """Cost on a digital unit: two operations per weight and visit, all weights read once per activation."""
+    if block_class.kind == "embedding":
+        return OptionCost(units=0.0)
+    memory = arch.memory(unit.memory)
+    used = compute_precision(unit, weights=precision, activations=workload.scenario.precision.activations)
+    ops = 2.0 * block_class.n_weights
+    n_bytes = block_class.n_weights * BITS[precision] / BITS_PER_BYTE
+    fetch_pj: Quantity = 0.0
+    if not isinstance(unit.energy, FlatPower):
+        fetch_pj = transfer_pj(n_bytes=n_bytes, energy_pj_per_bit=memory.energy_pj_per_bit)
+    return OptionCost(
+        visit_pj={"digital compute": operations_energy_pj(unit, ops=ops, precision=used)},
+        activation_pj={"weight memory": fetch_pj},
+        compute_ns=unit_compute_ns(arch, unit, ops=ops, precision=used),
+        fetch_ns=transfer_ns(
+            n_bytes=n_bytes,
+            bandwidth_bytes_per_ns=memory.bandwidth_bytes_per_ns,
+            bandwidth_fraction=unit.utilisation.bandwidth_fraction,
+        ),
+        fixed_ns=KERNELS[block_class.kind] * unit.launch_ns,
+        units=n_bytes,
+        n_bytes=n_bytes,
+    )
+
+
+def unit_compute_ns(arch: Architecture, unit: DigitalUnit, *, ops: Quantity, precision: Precision) -> Quantity:
+    """Time of operations on all units of a group [ns]."""
+    return compute_ns(
+        ops=ops,
+        peak_ops_per_ns=unit.peak_ops_per_ns[precision],
+        compute_fraction=unit.utilisation.compute_fraction,
+        n_units=arch.n_units(unit),
+    )

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dse.cost.option import Option
+from dse.cost.capacity import capacity_units
+from dse.cost.option import (
+    ACTIVATION_COMPONENTS,
+    VISIT_COMPONENTS,
+    Option,
+    OptionCost,
+    host_unit,
+    is_allowed,
+    list_options,
+    option_cost,
+)
+from dse.cost.power import standing_power_mw
+from dse.spec.architecture import Architecture
+from dse.units import Quantity
 from dse.workload.blocks import BlockClass
+from dse.workload.build import Workload
 
 # P design points, B block classes, O options
 
@@ -31,10 +45,10 @@ class CostTable:
     options: tuple[Option, ...]
     allowed: NDArray[np.bool_]
     """(B, O): whether the class may be placed so."""
-    energy_pj_per_visit: Array
-    """Energy of one token's visit: products, converters, arithmetic, links, partial sums [pJ]."""
-    energy_pj_per_activation: Array
-    """Energy of making the block's weights available once in a step: memory traffic [pJ]."""
+    visit_parts_pj: Mapping[str, Array]
+    """Component → energy of one token's visit [pJ], (P, B, O)."""
+    activation_parts_pj: Mapping[str, Array]
+    """Component → energy once per step in which the block is active [pJ], (P, B, O)."""
     compute_ns_per_visit: Array
     """Busy time of the whole group per visit [ns]; analog: the fluid load crossbars · MVM latency / tiles."""
     fetch_ns_per_activation: Array
@@ -54,30 +68,86 @@ class CostTable:
     resource: Mapping[str, str]
     """Group → resource whose units it takes: an analog group its own crossbars, a digital one its memory."""
     capacity_units: Mapping[str, Array]
-    """Resource → units there are for blocks (P,); memory after KV cache and activations."""
+    """Resource → units there are for blocks (P,); memory after KV cache, activations and embedding."""
     is_analog: Mapping[str, bool]
     """Group → whether it is analog."""
     host: str
     """Digital unit that runs attention scores, routing and partial sums."""
     standing_power_mw: Array
-    """(P,): idle and flat power that is drawn for the whole step, whatever the placement [mW]."""
+    """(P,): idle power, and the full power of a flat-power host, drawn for the whole step [mW]."""
 
     @property
     def n_points(self) -> int:
         """Design points."""
-        return len(self.energy_pj_per_visit)
+        return len(self.units)
+
+    @property
+    def energy_pj_per_visit(self) -> Array:
+        """Energy of one token's visit, all components [pJ], (P, B, O)."""
+        return sum(self.visit_parts_pj.values(), np.zeros_like(self.units))
+
+    @property
+    def energy_pj_per_activation(self) -> Array:
+        """Energy once per step in which the block is active, all components [pJ], (P, B, O)."""
+        return sum(self.activation_parts_pj.values(), np.zeros_like(self.units))
 
     def frame(self, point: int = 0) -> pd.DataFrame:
         """One row per block class and option of one design point."""
-        columns = [
+        columns = (
             "energy_pj_per_visit", "energy_pj_per_activation", "compute_ns_per_visit", "fetch_ns_per_activation",
             "path_ns", "fixed_ns", "link_ns_per_visit", "host_ns_per_visit", "units", "bytes",
-        ]  # fmt: skip
+        )  # fmt: skip
+        arrays = {name: getattr(self, name)[point] for name in columns}
         rows = [
             {"kind": c.kind, "group": o.group, "precision": o.precision, "copies": o.copies}
-            | {name: float(getattr(self, name)[point, b, i]) for name in columns}
+            | {name: float(array[b, i]) for name, array in arrays.items()}
             for b, c in enumerate(self.classes)
             for i, o in enumerate(self.options)
             if self.allowed[b, i]
         ]
         return pd.DataFrame(rows)
+
+
+def cost_table(arch: Architecture, workload: Workload) -> CostTable:
+    """Costs of every block class under every option, for each design point of the architecture and workload.
+
+    Raises:
+        SpecError: a digital unit lists no peak rate wide enough for the numbers it must compute with.
+    """
+    options = list_options(arch)
+    entries = [[option_cost(arch, workload, c, o) for o in options] for c in workload.classes]
+    standing = standing_power_mw(arch)
+    capacity = capacity_units(arch, workload)
+    shape = np.broadcast_shapes(
+        *(np.shape(v) for row in entries for e in row for v in e.numbers()),
+        *(np.shape(v) for v in (standing, *capacity.values(), workload.tokens_per_step)),
+    )
+    n_points = shape[0] if shape else 1
+
+    def stack(number: Callable[[OptionCost], Quantity]) -> Array:
+        cells = [[np.broadcast_to(np.asarray(number(e), np.float64), (n_points,)) for e in row] for row in entries]
+        return np.moveaxis(np.array(cells, dtype=np.float64), 2, 0)
+
+    def spread(value: Quantity) -> Array:
+        return np.broadcast_to(np.asarray(value, np.float64), (n_points,))
+
+    return CostTable(
+        classes=workload.classes,
+        options=options,
+        allowed=np.array([[is_allowed(arch, workload, c, o) for o in options] for c in workload.classes]),
+        visit_parts_pj={c: stack(lambda e, c=c: e.visit_pj.get(c, 0.0)) for c in VISIT_COMPONENTS},
+        activation_parts_pj={c: stack(lambda e, c=c: e.activation_pj.get(c, 0.0)) for c in ACTIVATION_COMPONENTS},
+        compute_ns_per_visit=stack(lambda e: e.compute_ns),
+        fetch_ns_per_activation=stack(lambda e: e.fetch_ns),
+        path_ns=stack(lambda e: e.path_ns),
+        fixed_ns=stack(lambda e: e.fixed_ns),
+        link_ns_per_visit=stack(lambda e: e.link_ns),
+        host_ns_per_visit=stack(lambda e: e.host_ns),
+        units=stack(lambda e: e.units),
+        bytes=stack(lambda e: e.n_bytes),
+        resource={g.name: g.name for g in arch.analog_cores} | {u.name: u.memory for u in arch.digital_units},
+        capacity_units={name: spread(value) for name, value in capacity.items()},
+        is_analog={g.name: True for g in arch.analog_cores} | {u.name: False for u in arch.digital_units},
+        host=host_unit(arch).name,
+        standing_power_mw=spread(standing),
+    )

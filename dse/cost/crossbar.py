@@ -1,0 +1,30 @@
+"""One analog core group: energy and time of a visit from the totals of one matrix-vector product."""
+
+from __future__ import annotations
+
+from dse.units import Quantity
+
+
+def products_energy_pj(*, n_crossbars: Quantity, mvm_energy_pj: Quantity) -> Quantity:
+    """Energy of the crossbar products of one visit [pJ].
+
+    ``E = n_crossbars · E_mvm``, whatever the fill of a crossbar (a lumped core).
+
+    >>> products_energy_pj(n_crossbars=4160, mvm_energy_pj=10e3) / 1e6  # µJ
+    41.6
+    """
+    return n_crossbars * mvm_energy_pj
+
+
+def fluid_load_ns(*, n_crossbars: Quantity, mvm_latency_ns: Quantity, n_tiles: Quantity) -> Quantity:
+    """Busy time per visit if the products spread evenly over all tiles [ns]: the lower end of the tile load."""
+    return n_crossbars * mvm_latency_ns / n_tiles
+
+
+def busiest_tile_ns(*, busiest_visits: Quantity, slices_per_tile: Quantity, mvm_latency_ns: Quantity) -> Quantity:
+    """Busy time of the busiest tile in a stage [ns].
+
+    ``T = E[max_b N_b] · slices_per_tile · T_mvm``: one tier of a tile works at a time. Exact when a tile holds at
+    most one slice of a layer; an upper estimate when it holds more.
+    """
+    return busiest_visits * slices_per_tile * mvm_latency_ns
