@@ -1,0 +1,100 @@
+"""Names and shapes of a model's matrices on disk, in every spelling that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dse.spec.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixKey:
+    """One matrix of one block, with the shape the model gives it."""
+
+    block: str
+    matrix: str
+    kind: str
+    n_out: int
+    n_in: int
+    layer: int | None = None
+    expert: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The part of a tensor that holds one matrix as [out, in]."""
+
+    tensor: str
+    index: int | None = None
+    """Entry along the first axis of a tensor that holds all experts; None: a plain matrix."""
+    first_row: int = 0
+    """First row of the part."""
+    parts: int = 1
+    """Matrices of equal height that share the rows."""
+    n_experts: int = 1
+    """Length of the first axis of a tensor that holds all experts."""
+
+
+def matrix_keys(model: Model) -> Iterator[MatrixKey]:
+    """All matrices of a model but the embedding, in block order."""
+    d = model.d_model
+    query, key = model.n_heads * model.head_dim, model.n_kv_heads * model.head_dim
+    for layer in range(model.n_layers):
+        for name, n_out, n_in in (("q", query, d), ("k", key, d), ("v", key, d), ("o", d, query)):
+            yield MatrixKey(f"layers.{layer}.attention", name, "attention", n_out, n_in, layer)
+        if layer < model.n_dense_layers:
+            yield from ffn_keys(model, f"layers.{layer}.ffn", model.d_dense_ffn, kind="ffn", layer=layer)
+            continue
+        if model.router == "linear":
+            yield MatrixKey(f"layers.{layer}.router", "router", "router", model.n_experts, d, layer)
+        for expert in range(model.n_experts):
+            yield from ffn_keys(
+                model, f"layers.{layer}.experts.{expert}", "expert", model.d_expert, layer, expert
+            )
+        if model.n_shared_experts:
+            yield from ffn_keys(
+                model, f"layers.{layer}.shared", model.d_shared_expert, kind="shared", layer=layer
+            )
+    yield MatrixKey("head", "head", "head", model.vocab_size, d)
+
+
+def ffn_keys(
+    model: Model, block: str, width: int, *, kind: str, layer: int, expert: int | None = None
+) -> Iterator[MatrixKey]:
+    """The matrices of an expert or a dense FFN of that inner width."""
+    for name in ("gate", "up") if model.ffn == "gated" else ("up",):
+        yield MatrixKey(block, name, kind, width, model.d_model, layer, expert)
+    yield MatrixKey(block, "down", kind, model.d_model, width, layer, expert)
+
+
+def tensor_places(key: MatrixKey, model: Model) -> tuple[Place, ...]:
+    """Where a matrix may lie, the usual spelling first.
+
+    Experts: one tensor each, or fused: ``experts.gate_up_proj`` [E, 2F, d] with the gate's rows first, and
+    ``experts.down_proj`` [E, d, F].
+    """
+    layer = f"model.layers.{key.layer}"
+    match key.kind:
+        case "head":
+            return (Place("model.embed_tokens.weight" if model.tied_head else "lm_head.weight"),)
+        case "attention":
+            return (Place(f"{layer}.self_attn.{key.matrix}_proj.weight"),)
+        case "router":
+            return (Place(f"{layer}.mlp.gate.weight"),)
+        case "ffn":
+            return (Place(f"{layer}.mlp.{key.matrix}_proj.weight"),)
+        case "shared":
+            spellings = ("shared_experts", "shared_expert")
+            return tuple(Place(f"{layer}.mlp.{name}.{key.matrix}_proj.weight") for name in spellings)
+        case _:
+            single = Place(f"{layer}.mlp.experts.{key.expert}.{key.matrix}_proj.weight")
+            return single, fused_place(f"{layer}.mlp.experts", key, model)
+
+
+def fused_place(prefix: str, key: MatrixKey, model: Model) -> Place:
+    """Where a matrix lies in a tensor that holds all experts of a layer."""
+    if key.matrix == "down" or model.ffn == "two_matrix":
+        return Place(f"{prefix}.{key.matrix}_proj", key.expert, n_experts=model.n_experts)
+    first_row = 0 if key.matrix == "gate" else model.d_expert
+    return Place(f"{prefix}.gate_up_proj", key.expert, first_row, 2, model.n_experts)
