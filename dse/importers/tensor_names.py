@@ -49,9 +49,8 @@ def matrix_keys(model: Model) -> Iterator[MatrixKey]:
         if model.router == "linear":
             yield MatrixKey(f"layers.{layer}.router", "router", "router", model.n_experts, d, layer)
         for expert in range(model.n_experts):
-            yield from ffn_keys(
-                model, f"layers.{layer}.experts.{expert}", "expert", model.d_expert, layer, expert
-            )
+            name = f"layers.{layer}.experts.{expert}"
+            yield from ffn_keys(model, name, model.d_expert, kind="expert", layer=layer, expert=expert)
         if model.n_shared_experts:
             yield from ffn_keys(
                 model, f"layers.{layer}.shared", model.d_shared_expert, kind="shared", layer=layer

@@ -49,7 +49,8 @@ def tensors_of(model: Model, seed: int = 0) -> dict[str, np.ndarray]:
     [
         MODEL,
         Model(
-            name="shared", d_model=8, n_layers=3, n_heads=2, n_kv_heads=2, head_dim=4, vocab_size=20, n_experts=2,
+            name="shared", d_model=8, n_layers=3, n_heads=2, n_kv_heads=2, head_dim=4, vocab_size=20,
+            n_experts=2,
             top_k=1, d_expert=6, n_shared_experts=1, d_shared_expert=5, n_dense_layers=1, d_dense_ffn=7,
             ffn="two_matrix",
         ),
