@@ -98,9 +98,9 @@ def load_mapping(path: str | Path) -> Mapping:
     try:
         placement = {name: Option(**option) for name, option in record["placement"].items()}
         slices = None if record["slices"] is None else pd.DataFrame(record["slices"])
-        record = {k: v for k, v in record.items() if k not in {"schema_version", "gap", "placement", "slices", "bound"}} | {
-            "bound": float("-inf") if record["bound"] is None else record["bound"]
-        }
+        record = {
+            k: v for k, v in record.items() if k not in {"schema_version", "gap", "placement", "slices", "bound"}
+        } | {"bound": float("-inf") if record["bound"] is None else record["bound"]}
         record["binding"] = tuple(record["binding"])
         return Mapping(placement=placement, slices=slices, **record)
     except (KeyError, TypeError, AttributeError) as error:

@@ -39,8 +39,9 @@ def option_scores(
     blocks = [block for block in workload.blocks if block.kind != "embedding"]
     known = dict(zip(scores["block"], scores["score"], strict=True))
     analog = [(core.name, "analog") for core in arch.analog_cores]
-    dense = analog + [(unit.name, workload.scenario.precision.weights) for unit in arch.digital_units]
-    expert = analog + expert_formats(arch, workload.scenario.precision.weights, digital_precisions)
+    wanted = workload.scenario.precision.weights
+    dense = analog + digital_formats(arch, wanted, None)
+    expert = analog + digital_formats(arch, wanted, digital_precisions)
     rows = [
         (block.name, group, precision, 1, known.get(block.name, 0.0) if precision == "analog" else 0.0)
         for block in blocks
@@ -52,10 +53,10 @@ def option_scores(
     return table
 
 
-def expert_formats(
+def digital_formats(
     arch: Architecture, wanted: Precision, allowed: Collection[Precision] | None
 ) -> list[tuple[str, str]]:
-    """(unit, format) pairs in which experts may be stored."""
+    """(unit, format) pairs in which blocks may be stored."""
     if allowed is None:
         return [(unit.name, default_format(unit, wanted)) for unit in arch.digital_units]
     pairs = [(unit.name, name) for unit in arch.digital_units for name in unit.precisions if name in allowed]

@@ -34,9 +34,7 @@ def score_blocks(workload: Workload, rule: str | None = None, **options: str | f
     """
     if rule is None and workload.scores_file is not None:
         if options:
-            raise SpecError(
-                f"options {', '.join(options)} belong to a rule; scores come from {workload.scores_file}"
-            )
+            raise SpecError(f"options {', '.join(options)} belong to a rule; scores come from {workload.scores_file}")
         return read_scores(workload.scores_file, workload)
     name = rule or workload.sensitivity.rule or "random"
     check_rule(name, options)
@@ -44,9 +42,14 @@ def score_blocks(workload: Workload, rule: str | None = None, **options: str | f
     if name == "random":
         seed = whole(options.get("seed", workload.sensitivity.seed), "seed")
         sigma = float(options.get("sigma", random.SIGMA))
-        scores = random.expert_scores(experts, seed=seed, sigma=sigma)
-        return as_frame(
-            experts, scores, rule=name, status="score_only", options={"seed": seed, "sigma": sigma}
+        return score_table(
+            experts,
+            random.expert_scores(experts, seed=seed, sigma=sigma),
+            rule=name,
+            unit=random.UNIT,
+            additive=random.ADDITIVE,
+            status="score_only",
+            options={"seed": seed, "sigma": sigma},
         )
     axis = str(options.get("neuron_axis", "output"))
     return score_table(
@@ -76,10 +79,7 @@ def check_rule(rule: str, options: dict[str, str | float]) -> None:
     unknown = [name for name in options if name not in RULES[rule]]
     if unknown:
         raise SpecError(
-            [
-                Problem(f"{rule} has no option {n!r}{did_you_mean(n, RULES[rule])}", "sensitivity")
-                for n in unknown
-            ]
+            [Problem(f"{rule} has no option {n!r}{did_you_mean(n, RULES[rule])}", "sensitivity") for n in unknown]
         )
 
 

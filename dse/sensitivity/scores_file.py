@@ -25,9 +25,7 @@ def write_scores(scores: pd.DataFrame, path: Path) -> None:
     header = {"rule": attrs["rule"], "unit": attrs["unit"], "additive": "yes" if attrs["additive"] else "no"}
     header |= {f"option {name}": value for name, value in attrs.get("options", {}).items()}
     comment = "".join(f"# {key}: {value}\n" for key, value in header.items())
-    path.write_text(
-        comment + scores[list(COLUMNS)].to_csv(index=False, lineterminator="\n"), encoding="utf-8"
-    )
+    path.write_text(comment + scores[list(COLUMNS)].to_csv(index=False, lineterminator="\n"), encoding="utf-8")
 
 
 def read_scores(path: Path, workload: Workload) -> pd.DataFrame:
@@ -46,14 +44,10 @@ def read_scores(path: Path, workload: Workload) -> pd.DataFrame:
         raise SpecError([Problem("not a text file", file=str(path))]) from None
     header, problems = read_header(lines, str(path))
     blocks = {block.name: block for block in workload.blocks if block.kind != "embedding"}
-    body = [
-        (number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")
-    ]
+    body = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
     if not body or [cell.strip() for cell in body[0][1].split(",")] != list(COLUMNS):
         first = body[0][0] if body else None
-        raise SpecError(
-            [*problems, Problem(f"expected the columns {','.join(COLUMNS)}", file=str(path), line=first)]
-        )
+        raise SpecError([*problems, Problem(f"expected the columns {','.join(COLUMNS)}", file=str(path), line=first)])
     scores: dict[str, float] = {}
     for number, line in body[1:]:
         cells = [cell.strip() for cell in next(csv.reader([line]))]
@@ -65,9 +59,7 @@ def read_scores(path: Path, workload: Workload) -> pd.DataFrame:
     missing = [name for name, block in blocks.items() if block.kind == "expert" and name not in scores]
     if missing and not problems:
         listed = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
-        problems.append(
-            Problem(f"{len(missing)} experts of {workload.name} have no score: {listed}", file=str(path))
-        )
+        problems.append(Problem(f"{len(missing)} experts of {workload.name} have no score: {listed}", file=str(path)))
     if problems:
         raise SpecError(problems)
     return score_table(
@@ -93,14 +85,10 @@ def read_header(lines: list[str], file: str) -> tuple[dict[str, str], list[Probl
             header[key.strip()] = value.strip()
         if key.strip() == "unit" and value.strip() not in UNITS:
             problems.append(
-                Problem(
-                    f"unit must be one of {', '.join(UNITS)} (got {value.strip()})", file=file, line=number
-                )
+                Problem(f"unit must be one of {', '.join(UNITS)} (got {value.strip()})", file=file, line=number)
             )
         if key.strip() == "additive" and value.strip() not in ("yes", "no"):
-            problems.append(
-                Problem(f"additive must be yes or no (got {value.strip()})", file=file, line=number)
-            )
+            problems.append(Problem(f"additive must be yes or no (got {value.strip()})", file=file, line=number))
     return header, problems
 
 
@@ -126,7 +114,5 @@ def row_problem(cells: list[str], blocks: dict[str, Block], seen: dict[str, floa
     except ValueError:
         return f"score of {name} must be a number (got {score!r})"
     return (
-        None
-        if math.isfinite(value) and value >= 0
-        else f"score of {name} must be a finite number >= 0 (got {score})"
+        None if math.isfinite(value) and value >= 0 else f"score of {name} must be a finite number >= 0 (got {score})"
     )

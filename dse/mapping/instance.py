@@ -1,0 +1,212 @@
+"""One mapping task as arrays: blocks, options, costs, scores of one design point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dse.cost.attention import attention_cost
+from dse.cost.table import CostTable
+from dse.mapping.pins import resolve_pins
+from dse.spec.architecture import Architecture
+from dse.units import Quantity
+from dse.workload.blocks import Block, BlockKind
+from dse.workload.build import Workload, active_tokens
+from dse.workload.routing import visits_per_token
+
+# N blocks (all but the embedding), O options, S stages of all layers, G core groups, R resources
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Indices = NDArray[np.int64]
+
+STAGE_OF: Final[dict[BlockKind, str]] = {
+    "attention": "attention", "router": "router", "expert": "experts", "shared": "experts", "ffn": "experts",
+    "head": "head",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Instance:
+    """Everything the mapping program needs, for one design point; times and energies are those of a step."""
+
+    blocks: tuple[Block, ...]
+    """Blocks to place, in the order of execution."""
+    costs: CostTable
+    allowed: Bools
+    """(N, O): costs, pins and the table of scores all allow it."""
+    score: Array
+    """(N, O): what the option adds to the sensitivity."""
+    is_expert: Bools
+    layer: Indices
+    """(N,): layer; −1 for the head."""
+    block_class: Indices
+    stage: Indices
+    """(N,): index into ``stages``."""
+    visits: Array
+    """(N,): expected visits n·λ in a step."""
+    stages: tuple[tuple[int, str], ...]
+    """(layer, name) of every stage in the order of execution."""
+    groups: tuple[str, ...]
+    group: Indices
+    """(O,): index into ``groups``."""
+    is_analog: Bools
+    """(O,)."""
+    resources: tuple[str, ...]
+    resource: Indices
+    """(O,): index into ``resources``."""
+    capacity: Array
+    """(R,): crossbars or bytes."""
+    units: Array
+    """(N, O), like all below."""
+    energy_pj: Array
+    compute_ns: Array
+    fetch_ns: Array
+    link_ns: Array
+    host_ns: Array
+    path_ns: Array
+    fixed_ns: Array
+    host: int
+    """Group that runs partial sums and attention scores."""
+    host_compute_ns: Array
+    """(S,): compute time of the host that no placement changes: attention scores."""
+    host_fetch_ns: Array
+    """(S,): memory time of the host that no placement changes: the KV cache."""
+    host_fixed_ns: Array
+    """(S,): launch time of the host that no placement changes."""
+    background_pj: float
+    """Energy of attention scores and KV cache."""
+    standing_mw: float
+    tokens: float
+    """Tokens of a step."""
+    overlapped: bool
+
+    @property
+    def rank_score(self) -> Array:
+        """(N,): score that ranking rules sort by: the largest over the analog options."""
+        best: Array = np.where(self.is_analog, self.score, 0.0).max(axis=1, initial=0.0)
+        return best
+
+    def resource_unit(self, resource: int) -> str:
+        """What a resource is counted in."""
+        return "crossbars" if self.is_analog[self.resource == resource].any() else "bytes"
+
+
+def make_instance(
+    costs: CostTable,
+    workload: Workload,
+    arch: Architecture,
+    *,
+    score: Array,
+    listed: Bools,
+    pins: MappingABC[str, str] | None = None,
+    point: int = 0,
+) -> Instance:
+    """Arrays of one design point.
+
+    Args:
+        costs: costs of every block class and option.
+        workload: blocks and visits.
+        arch: composition, and groups that pins name.
+        score: (N, O) sensitivity.
+        listed: (N, O) options that the table of scores lists.
+        pins: as for ``resolve_pins``.
+        point: design point.
+    """
+    blocks = placeable(workload)
+    class_of = {block_class: index for index, block_class in enumerate(costs.classes)}
+    block_class = np.array([class_of[block.block_class] for block in blocks])
+    groups = tuple(costs.is_analog)
+    resources = tuple(costs.capacity_units)
+    stage_names = [(-1 if b.layer is None else b.layer, STAGE_OF[b.kind]) for b in blocks]
+    stages = tuple(dict.fromkeys(stage_names))
+    stage_at = {stage: index for index, stage in enumerate(stages)}
+    tokens = at_point(workload.tokens_per_step, costs.n_points, point)
+    is_expert = np.array([block.kind == "expert" for block in blocks])
+    per_token = visits_per_token(workload)[[b.kind != "embedding" for b in workload.blocks]]
+    visits = tokens * per_token
+    active = np.where(is_expert, active_tokens(per_token, tokens), 1.0)
+
+    def of_block(table: Array) -> Array:
+        return np.asarray(table[point][block_class], dtype=np.float64)
+
+    attention = attention_cost(arch, workload)
+    has_attention = np.array([name == "attention" for _, name in stages], dtype=np.float64)
+
+    def background(value: Quantity) -> float:
+        return at_point(value, costs.n_points, point)
+
+    return Instance(
+        blocks=blocks,
+        costs=costs,
+        allowed=costs.allowed[block_class] & listed & pinned(arch, workload, costs, pins),
+        score=score,
+        is_expert=is_expert,
+        layer=np.array([-1 if block.layer is None else block.layer for block in blocks]),
+        block_class=block_class,
+        stage=np.array([stage_at[stage] for stage in stage_names]),
+        visits=visits,
+        stages=stages,
+        groups=groups,
+        group=np.array([groups.index(option.group) for option in costs.options]),
+        is_analog=np.array([costs.is_analog[option.group] for option in costs.options]),
+        resources=resources,
+        resource=np.array([resources.index(costs.resource[option.group]) for option in costs.options]),
+        capacity=np.array([at_point(c, costs.n_points, point) for c in costs.capacity_units.values()]),
+        units=of_block(costs.units),
+        energy_pj=visits[:, None] * of_block(costs.energy_pj_per_visit)
+        + active[:, None] * of_block(costs.energy_pj_per_activation),
+        compute_ns=visits[:, None] * of_block(costs.compute_ns_per_visit),
+        fetch_ns=active[:, None] * of_block(costs.fetch_ns_per_activation),
+        link_ns=visits[:, None] * of_block(costs.link_ns_per_visit),
+        host_ns=visits[:, None] * of_block(costs.host_ns_per_visit),
+        path_ns=of_block(costs.path_ns),
+        fixed_ns=of_block(costs.fixed_ns),
+        host=groups.index(costs.host),
+        host_compute_ns=has_attention * background(attention.compute_ns),
+        host_fetch_ns=has_attention * background(attention.fetch_ns),
+        host_fixed_ns=has_attention * background(arch.unit(costs.host).launch_ns),
+        background_pj=float(has_attention.sum()) * (background(attention.compute_pj) + background(attention.memory_pj)),
+        standing_mw=at_point(costs.standing_power_mw, costs.n_points, point),
+        tokens=tokens,
+        overlapped=arch.composition == "overlapped",
+    )
+
+
+def placeable(workload: Workload) -> tuple[Block, ...]:
+    """All blocks but the embedding."""
+    return tuple(block for block in workload.blocks if block.kind != "embedding")
+
+
+def at_point(value: Quantity, n_points: int, point: int) -> float:
+    """The value of one design point of a number or an array."""
+    return float(np.broadcast_to(np.asarray(value, dtype=np.float64), (n_points,))[point])
+
+
+def pinned(arch: Architecture, workload: Workload, costs: CostTable, pins: MappingABC[str, str] | None) -> Bools:
+    """(N, O): options that the pins leave to each block."""
+    resolved = resolve_pins(arch, workload, pins)
+    masks = {
+        groups: np.array([option.group in groups for option in costs.options]) for groups in set(resolved.values())
+    }
+    return np.array([masks[groups] for groups in resolved.values()])
+
+
+def option_score_matrix(option_scores: pd.DataFrame, workload: Workload, costs: CostTable) -> tuple[Array, Bools]:
+    """(N, O) scores and whether the table lists the option; a block without any row may use all, at 0."""
+    rows = {block.name: index for index, block in enumerate(placeable(workload))}
+    columns = {tuple(option): index for index, option in enumerate(costs.options)}
+    score = np.zeros((len(rows), len(columns)))
+    listed = np.zeros(score.shape, dtype=bool)
+    names = ("block", "group", "precision", "copies", "score")
+    for block, group, precision, copies, value in zip(*(option_scores[n].tolist() for n in names), strict=True):
+        row, column = rows.get(block), columns.get((group, precision, copies))
+        if row is not None and column is not None:
+            score[row, column], listed[row, column] = value, True
+    listed[~listed.any(axis=1) & ~np.isin(list(rows), option_scores["block"].unique())] = True
+    return score, listed
