@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from numpy.typing import ArrayLike
 from pydantic import Field
 
+from dse.spec.checks import architecture_violations
 from dse.spec.device import Device
+from dse.spec.device_file import load_device, refuse
+from dse.spec.digest import digest_of
+from dse.spec.node import OVERRIDE
 from dse.spec.provenance import Provenance
-from dse.spec.quantity import CONFIG, Count, Fraction, NonNegative, Number, Positive, Whole
+from dse.spec.quantity import CONFIG, Count, Fraction, NonNegative, Number, Positive
+from dse.spec.values import with_values
 from dse.units import Precision, Quantity
 
 EnergyBoundary = Literal["macro", "die", "package", "board", "wall"]
@@ -321,6 +327,25 @@ class Architecture(ArchitectureSpec):
     """Dotted path of a value → where it comes from."""
     digest: str = ""
     """sha256 over all values; equal digests mean equal architectures."""
+
+    def with_values(self, values: Mapping[str, ArrayLike | str | Device]) -> Architecture:
+        """A copy with other values at dotted paths, e.g. ``{"analog_cores.pcm.adc.bits": [6, 7, 8]}``.
+
+        Args:
+            values: path → number, text, array with one entry per design point, or (for
+                ``analog_cores.NAME.device``) a device, its file or its shipped name.
+
+        Raises:
+            SpecError: unknown path, a value its field does not allow, or a broken rule between values.
+        """
+        read = {
+            path: load_device(value) if path.endswith(".device") and isinstance(value, str) else value
+            for path, value in values.items()
+        }
+        changed, _ = with_values(self, read, roots=tuple(spec_fields(self)))
+        refuse(architecture_violations(changed))
+        origins = dict(self.provenance) | {path: Provenance(file=OVERRIDE) for path in values}
+        return dataclasses.replace(changed, provenance=origins, digest=digest_of(spec_fields(changed)))
 
     def die(self, name: str) -> Die:
         """The die of that name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Strict
 
 from dse.spec.quantity import CONFIG, Number
 
@@ -51,7 +51,7 @@ class Model:
     """``gated``: gate, up, down; ``two_matrix``: up, down."""
     router: Literal["linear", "none"] = "linear"
     """``none``: no router (a dense model)."""
-    tied_head: bool = False
+    tied_head: Annotated[bool, Strict()] = False
     """Whether the LM head shares the embedding's weights."""
     qk_norm_parameters_per_layer: SizeOrZero = 0
     """Parameters of the norms on queries and keys of one layer."""

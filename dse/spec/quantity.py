@@ -15,8 +15,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from dse.units import Quantity
 
-CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True, validate_by_alias=True)
-"""Every spec class forbids unknown keys and turns field docstrings into schema descriptions."""
+CONFIG = ConfigDict(extra="forbid", validate_by_alias=True)
+"""Every spec class forbids unknown keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,9 @@ class Number:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """The pydantic schema of one scalar within the bounds; texts and booleans are refused."""
         if self.integer:
-            bounds = {k: None if v is None else int(v) for k, v in (("gt", self.gt), ("ge", self.ge), ("le", self.le))}
-            return core_schema.int_schema(strict=True, **bounds)
+            gt, ge, le = (None if bound is None else int(bound) for bound in (self.gt, self.ge, self.le))
+            whole = core_schema.int_schema(strict=True, gt=gt, ge=ge, le=le)
+            return core_schema.no_info_before_validator_function(_whole, whole)
         return core_schema.float_schema(strict=True, gt=self.gt, ge=self.ge, le=self.le, allow_inf_nan=False)
 
     def problem(self, values: Quantity) -> str | None:
@@ -49,6 +50,11 @@ class Number:
         if self.le is not None and np.any(array > self.le):
             return f"must be at most {self.le:g}"
         return None
+
+
+def _whole(value: Any) -> Any:
+    """``1e3`` is a whole number, although YAML reads it as a float."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Positive = Annotated[Quantity, Number(gt=0)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from dse.spec.model import Model
 from dse.spec.quantity import CONFIG, Count, NonNegative, Number, Whole
-from dse.units import Precision
+from dse.units import Precision, Quantity
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -41,7 +41,7 @@ class Scenario:
     """Tokens already in the cache of each sequence [tokens]; used in decode."""
     precision: Precisions = field(default_factory=Precisions)
     """Formats of the digital numbers."""
-    time_since_programming_s: NonNegative = 0.0
+    time_since_programming_s: Annotated[Quantity, Number(ge=0, le=0)] = 0.0
     """Age of the programmed weights [s]; 0 only: drift is not modelled by this version."""
 
 

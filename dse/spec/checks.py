@@ -1,0 +1,161 @@
+"""What must hold between the values of a spec: names, references, precisions, links, noise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from dse.spec.device import Device
+from dse.spec.suggest import did_you_mean
+from dse.units import BITS
+
+if TYPE_CHECKING:
+    from dse.spec.architecture import AnalogCore, ArchitectureSpec, DigitalUnit
+    from dse.spec.scenario import WorkloadSpec
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")
+_ROUNDING: Final = 1e-9
+
+
+class Violation(NamedTuple):
+    """A rule that is broken: the way to the value (keys, names, positions) and what is wrong."""
+
+    steps: tuple[str | int, ...]
+    message: str
+
+    @property
+    def path(self) -> str:
+        """Dotted path."""
+        return "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in self.steps).removeprefix(".")
+
+
+def architecture_violations(spec: ArchitectureSpec) -> Iterator[Violation]:
+    """Every broken rule of an architecture."""
+    groups = [
+        ("analog_cores", [c.name for c in spec.analog_cores]),
+        ("digital_units", [u.name for u in spec.digital_units]),
+    ]
+    for parts in (
+        [("dies", [die.name for die in spec.dies])],
+        [("memories", [memory.name for memory in spec.memories])],
+        groups,
+    ):
+        yield from _names(parts)
+    dies = [die.name for die in spec.dies]
+    for core in spec.analog_cores:
+        yield from _reference(("analog_cores", core.name, "die"), core.die, dies, "die")
+        yield from _needs_link(spec, core)
+        yield from device_violations(core.device, ("analog_cores", core.name, "device"))
+    for unit in spec.digital_units:
+        yield from _reference(("digital_units", unit.name, "die"), unit.die, dies, "die")
+        known = [memory.name for memory in spec.memories]
+        yield from _reference(("digital_units", unit.name, "memory"), unit.memory, known, "memory")
+        yield from _precisions(unit)
+    yield from _links(spec, dies)
+
+
+def device_violations(device: Device, steps: tuple[str | int, ...] = ()) -> Iterator[Violation]:
+    """Every broken rule of a device."""
+    if np.any(np.asarray(device.g_min_usiemens) >= device.g_max_usiemens):
+        largest = float(np.min(device.g_max_usiemens))
+        message = f"must be less than g_max_usiemens = {largest:g} (got {float(np.max(device.g_min_usiemens)):g})"
+        yield Violation((*steps, "g_min_usiemens"), message)
+    lowest, at = lowest_sigma(device.programming.coefficients)
+    if lowest < -_ROUNDING * max(abs(c) for c in device.programming.coefficients):
+        message = f"sigma(r) must not be negative for r in [0, 1]; it is {lowest:.3g} uS at r = {at:.3g}"
+        yield Violation((*steps, "programming", "coefficients"), message)
+
+
+def lowest_sigma(coefficients: Sequence[float]) -> tuple[float, float]:
+    """Smallest value of Σ c_i · r^i for r in [0, 1], and where it is.
+
+    >>> lowest_sigma((1.0, -4.0, 4.0))
+    (0.0, 0.5)
+    """
+    polynomial = np.polynomial.Polynomial(np.asarray(coefficients, dtype=np.float64))
+    turning = polynomial.deriv().roots() if len(coefficients) > 2 else np.empty(0)
+    inside = [r.real for r in map(complex, turning) if abs(r.imag) < 1e-9 and 0 < r.real < 1]
+    candidates = np.array([0.0, 1.0, *inside])
+    values = polynomial(candidates)
+    lowest = int(np.argmin(values))
+    return float(values[lowest]), float(candidates[lowest])
+
+
+def workload_violations(spec: WorkloadSpec, given: Iterable[str]) -> Iterator[Violation]:
+    """Every broken rule of a workload; ``given`` are the dotted paths that the file states."""
+    paths = set(given)
+    if spec.routing.kind == "zipf" and "routing.zipf_exponent" not in paths:
+        yield Violation(("routing", "kind"), "zipf needs a zipf_exponent; add zipf_exponent: 1.0")
+    if spec.routing.kind == "uniform" and "routing.zipf_exponent" in paths:
+        yield Violation(
+            ("routing", "zipf_exponent"), "has no meaning with kind: uniform; write kind: zipf or leave it out"
+        )
+    if (spec.sensitivity.rule is None) == (spec.sensitivity.file is None):
+        both = "not both" if spec.sensitivity.rule else "none is given"
+        yield Violation(("sensitivity",), f"give exactly one of rule and file ({both})")
+
+
+def _names(parts: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Violation]:
+    seen: dict[str, str] = {}
+    for key, names in parts:
+        for position, name in enumerate(names):
+            if not _NAME.fullmatch(name):
+                message = f"a name is made of letters, digits, _, - and + (got {name!r})"
+                yield Violation((key, position, "name"), message)
+            if name in seen:
+                message = f"name {name!r} is taken by {seen[name]}; core groups, dies and memories need their own"
+                yield Violation((key, position, "name"), message)
+            seen.setdefault(name, f"{key}[{position}]")
+
+
+def _reference(steps: tuple[str | int, ...], name: str, known: Sequence[str], noun: str) -> Iterator[Violation]:
+    if name not in known:
+        yield Violation(steps, f"no {noun} is named {name!r}{did_you_mean(name, known)}")
+
+
+def _precisions(unit: DigitalUnit) -> Iterator[Violation]:
+    steps = ("digital_units", unit.name)
+    widest = max(BITS[precision] for precision in unit.peak_ops_per_ns)
+    for position, precision in enumerate(unit.precisions):
+        if BITS[precision] > widest:
+            message = (
+                f"{precision} weights need a precision of {BITS[precision]} bits or more in peak_ops_per_ns, "
+                f"which lists {', '.join(unit.peak_ops_per_ns)}"
+            )
+            yield Violation((*steps, "precisions", position), message)
+        if precision in unit.precisions[:position]:
+            yield Violation((*steps, "precisions", position), f"{precision} is listed twice")
+    if unit.energy.model == "per_operation":
+        for precision in unit.peak_ops_per_ns:
+            if precision not in unit.energy.op_pj:
+                message = f"no energy for {precision}, which peak_ops_per_ns lists; add {precision}: … [pJ]"
+                yield Violation((*steps, "energy", "op_pj"), message)
+
+
+def _needs_link(spec: ArchitectureSpec, core: AnalogCore) -> Iterator[Violation]:
+    hosts = [unit.die for unit in spec.digital_units]
+    linked = {die for link in spec.links for die in (link.from_, link.to) if core.die in (link.from_, link.to)}
+    if core.die in hosts or linked & (set(hosts) - {core.die}) or core.die not in [die.name for die in spec.dies]:
+        return
+    example = (
+        f"links: [{{from: {core.die}, to: {hosts[0]}, latency_ns: …, bandwidth_bytes_per_ns: …, energy_pj_per_bit: …}}]"
+    )
+    message = f"no link joins die {core.die!r} to the die of a digital unit; add {example}"
+    yield Violation(("analog_cores", core.name, "die"), message)
+
+
+def _links(spec: ArchitectureSpec, dies: Sequence[str]) -> Iterator[Violation]:
+    seen: dict[frozenset[str], int] = {}
+    for position, link in enumerate(spec.links):
+        for key, name in (("from", link.from_), ("to", link.to)):
+            yield from _reference(("links", position, key), name, dies, "die")
+        ends = frozenset({link.from_, link.to})
+        if len(ends) == 1:
+            yield Violation(("links", position), f"joins die {link.to!r} to itself; leave it out")
+        elif ends in seen:
+            message = f"joins the same dies as links[{seen[ends]}]; a link serves both directions"
+            yield Violation(("links", position), message)
+        seen.setdefault(ends, position)

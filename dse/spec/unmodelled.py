@@ -1,0 +1,130 @@
+"""Keys and values that a spec file could carry but this version does not model, with what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from dse.spec.findings import Findings
+from dse.spec.node import Node, label
+from dse.spec.read import described
+from dse.spec.shipped import FileKind
+
+
+class Unmodelled(NamedTuple):
+    """One entry of the table."""
+
+    path: str
+    """Dotted path; ``*`` stands for every entry of a list."""
+    values: tuple[str, ...]
+    """Values that are not modelled; empty: the key as such."""
+    instead: str
+    covers: int = 0
+    """Levels above the path whose other problems only follow from this one."""
+
+
+_DEVICE: Final = (
+    Unmodelled("drift", (), "leave it out; weights are those of the moment after programming"),
+    Unmodelled("read_noise", (), "leave it out, or raise programming.scale to stand for it"),
+    Unmodelled("faults", (), "leave it out, or raise programming.scale to stand for it"),
+    Unmodelled(
+        "programming.model",
+        ("lookup", "table", "gaussian", "constant", "lognormal", "uniform"),
+        "write model: polynomial with coefficients (one coefficient is a constant sigma)",
+        covers=1,
+    ),
+)
+_LUMPED: Final = "write model: lumped with mvm: {latency_ns: …, energy_pj: …} and tile_area_mm2"
+_ONE_SCENARIO: Final = "write decode or prefill"
+_TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
+    "device": _DEVICE,
+    "architecture": (
+        Unmodelled("composition", ("pipelined",), "write serial or overlapped"),
+        Unmodelled("micro_batches", (), "leave it out"),
+        Unmodelled("analog_cores.*.cost.model", ("components", "table"), _LUMPED, covers=1),
+        Unmodelled("analog_cores.*.cost.calibration", (), _LUMPED),
+        Unmodelled("analog_cores.*.program", (), "leave it out; programming costs nothing"),
+        Unmodelled("analog_cores.*.ir_drop", (), "leave it out"),
+        Unmodelled("analog_cores.*.output_noise", (), "leave it out"),
+        Unmodelled("analog_cores.*.idle.gated_mw", (), "leave it out; idle tiles draw on_mw"),
+        Unmodelled("analog_cores.*.idle.wake_ns", (), "leave it out; idle tiles stay on"),
+        Unmodelled("analog_cores.*.idle.wake_pj", (), "leave it out; idle tiles stay on"),
+        *(
+            entry
+            for converter in ("dac", "adc")
+            for entry in (
+                Unmodelled(f"analog_cores.*.{converter}.range.mode", ("dynamic",), "write mode: static", covers=1),
+                Unmodelled(
+                    f"analog_cores.*.{converter}.range.method",
+                    ("std", "percentile", "out_bound"),
+                    "write method: abs_max",
+                    covers=1,
+                ),
+            )
+        ),
+        *(entry._replace(path=f"analog_cores.*.device.{entry.path}") for entry in _DEVICE),
+        Unmodelled("links.*.within", (), "leave the link out; tiles of one die exchange data at no cost", covers=1),
+    ),
+    "workload": (
+        Unmodelled("scenario.*", (), "write one scenario a file, as a mapping", covers=1),
+        Unmodelled("scenario.phase", ("generate",), _ONE_SCENARIO),
+        Unmodelled("scenario.new_tokens", (), "leave it out and write phase: decode with the context_tokens reached"),
+        Unmodelled("routing.kind", ("measured", "trace"), "write uniform, or zipf with a zipf_exponent", covers=1),
+        Unmodelled("routing.file", (), "leave it out and write kind: uniform, or zipf with a zipf_exponent"),
+        Unmodelled("routing.correlation", (), "leave it out; tokens of a batch choose independently"),
+        Unmodelled("routing.norm_load_rank_correlation", (), "leave it out; load does not depend on the norm"),
+        Unmodelled(
+            "sensitivity.rule",
+            ("fisher", "frequency", "one_at_a_time", "mean_neuron_norm", "router_norm", "activation_norm", "load"),
+            "write max_neuron_norm or random, or give the scores as file: scores.csv",
+        ),
+    ),
+    "space": (Unmodelled("sampler", (), "leave it out; every combination of the axes is evaluated"),),
+}
+
+
+def find_unmodelled(root: Node, kind: FileKind, findings: Findings) -> None:
+    """Adds a problem for everything in a spec that this version does not model."""
+    for entry in _TABLE[kind]:
+        for chain, node in _matches(root, "", entry.path.split("."), ()):
+            if entry.values and node.value not in entry.values:
+                continue
+            if entry.path.endswith("*"):
+                chain, node = chain[:-1], _parent(root, chain)  # noqa: PLW2901 (a list is reported once, as a whole)
+            said = f"{described(node)}: " if entry.values else ""
+            place = node.place if entry.values else node.key_place
+            covers = chain[-1 - entry.covers] if entry.covers < len(chain) else chain[-1]
+            message = f"{said}not modelled by this version; {entry.instead}"
+            findings.add(place, chain[-1], message, covers=covers)
+    _age(root, kind, findings)
+
+
+def _matches(
+    node: Node, path: str, pattern: list[str], chain: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Node]]:
+    """Every value a pattern means, with the dotted paths that lead to it."""
+    if not pattern:
+        yield chain, node
+    elif pattern[0] == "*" and isinstance(node.value, list):
+        for position, entry in enumerate(node.value):
+            inner = path + label(node, position)
+            yield from _matches(entry, inner, pattern[1:], (*chain, inner))
+    elif isinstance(node.value, dict) and pattern[0] in node.value:
+        inner = f"{path}.{pattern[0]}" if path else pattern[0]
+        yield from _matches(node.value[pattern[0]], inner, pattern[1:], (*chain, inner))
+
+
+def _parent(root: Node, chain: tuple[str, ...]) -> Node:
+    node = root
+    for step in chain[0].split("."):
+        assert isinstance(node.value, dict)
+        node = node.value[step]
+    return node
+
+
+def _age(root: Node, kind: FileKind, findings: Findings) -> None:
+    scenario = root.value.get("scenario") if isinstance(root.value, dict) and kind == "workload" else None
+    age = scenario.value.get("time_since_programming_s") if scenario and isinstance(scenario.value, dict) else None
+    if age is not None and isinstance(age.value, int | float) and age.value > 0:
+        message = f"{described(age)}: not modelled by this version; write 0, drift is left out"
+        findings.add(age.place, "scenario.time_since_programming_s", message)
