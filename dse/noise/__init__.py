@@ -1,0 +1,58 @@
+"""Accuracy under device noise; importing this package needs neither torch nor transformers."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from dse.errors import MissingExtraError
+from dse.noise.result import AccuracyReport
+
+if TYPE_CHECKING:
+    from dse.noise.calibrate import measure_ranges
+    from dse.noise.check import check_accuracy
+    from dse.noise.convert import noisy_model
+    from dse.noise.linear import AnalogLinear, simulate_linear
+    from dse.noise.programming import programmed_weight
+
+_HOMES = {
+    "AnalogLinear": "linear",
+    "check_accuracy": "check",
+    "measure_ranges": "calibrate",
+    "noisy_model": "convert",
+    "programmed_weight": "programming",
+    "simulate_linear": "linear",
+}
+_EXTRAS = {"torch": "noise", "transformers": "hf"}
+
+__all__ = [
+    "AccuracyReport",
+    "AnalogLinear",
+    "check_accuracy",
+    "measure_ranges",
+    "noisy_model",
+    "programmed_weight",
+    "simulate_linear",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name when it is first used.
+
+    Raises:
+        MissingExtraError: torch or transformers is not installed; names the command that installs it.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        needs_models = _HOMES[name] in {"calibrate", "check", "convert"}
+        raise MissingExtraError("dse accuracy" if needs_models else name, "hf" if needs_models else extra) from None
+
+
+def __dir__() -> list[str]:
+    return __all__

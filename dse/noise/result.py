@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -45,7 +45,7 @@ class AccuracyReport:
 
     def metric(self, name: str) -> pd.Series[Any]:
         """The row of ``summary`` for one metric."""
-        return self.summary.set_index("metric").loc[name]
+        return cast("pd.Series[Any]", self.summary.set_index("metric").loc[name])
 
     @property
     def loss_increase_nats(self) -> float:

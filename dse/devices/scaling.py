@@ -1,0 +1,55 @@
+"""The weight that is stored as full conductance, for every row of every input slice."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.devices.slices import slice_bounds
+from dse.spec.device import Device, ScaleScope
+from dse.units import Quantity
+
+# O outputs, S input slices
+Array = NDArray[np.float32] | NDArray[np.float64]
+
+
+def scale_factors(weight: Array, device: Device, *, rows: Quantity, cols: Quantity) -> Array:
+    """Weight that maps to g_max, per output row and input slice, equal within a scope; shape (O, S).
+
+    The largest absolute weight of the scope; with ``clip_std``, at most that many standard deviations
+    (taken about zero, since the map is symmetric) of the scope. An all-zero scope has scale 0.
+
+    Args:
+        weight: matrix [outputs, inputs].
+        device: gives ``scale_scope`` and ``clip_std``.
+        rows: weights along the input of one crossbar.
+        cols: weights along the output of one crossbar.
+    """
+    inputs, outputs = slice_bounds(weight.shape[1], rows), slice_bounds(weight.shape[0], cols)
+    blocks = [weight[:, start:stop] for start, stop in inputs]
+    peak = np.stack([np.maximum(block.max(axis=1), -block.min(axis=1)) for block in blocks], axis=1)  # (O, S)
+    peak = pooled(peak, np.maximum, device.scale_scope, outputs)
+    if device.clip_std is None:
+        return peak
+    squares = np.stack([np.einsum("oi,oi->o", block, block) for block in blocks], axis=1)  # (O, S)
+    counts = np.broadcast_to(np.array([stop - start for start, stop in inputs], squares.dtype), squares.shape)
+    power = pooled(squares, np.add, device.scale_scope, outputs) / pooled(counts, np.add, device.scale_scope, outputs)
+    clipped: Array = np.minimum(peak, squares.dtype.type(device.clip_std) * np.sqrt(power))
+    return clipped
+
+
+def pooled(table: Array, combine: np.ufunc, scope: ScaleScope, outputs: tuple[tuple[int, int], ...]) -> Array:
+    """A table (O, S) with each entry replaced by the combination over its scope."""
+    match scope:
+        case "row_slice":
+            return table
+        case "row":
+            whole = combine.reduce(table, axis=1, keepdims=True)
+        case "matrix":
+            whole = combine.reduce(table, axis=None, keepdims=True)
+        case "slice":
+            parts = [combine.reduce(table[start:stop], axis=0, keepdims=True) for start, stop in outputs]
+            whole = np.concatenate(
+                [np.repeat(part, stop - start, axis=0) for part, (start, stop) in zip(parts, outputs, strict=True)]
+            )
+    return np.broadcast_to(whole, table.shape)

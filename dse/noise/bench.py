@@ -1,0 +1,148 @@
+"""The test bench of one workload: its model, its text, its digital result and its converter ranges, kept in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dse.errors import Problem, SpecError
+from dse.noise.calibrate import measure_ranges
+from dse.noise.checkpoint import checkpoint_digest, file_digest, load_checkpoint
+from dse.noise.convert import Ranges
+from dse.noise.data import Item, read_items, read_tokens, token_windows
+from dse.noise.metrics import evaluate_model
+from dse.noise.rebuild import rebuilt, sites
+from dse.workload.build import Workload
+
+CALIBRATION_TOKENS = 8192
+"""Tokens of training text that converter ranges are taken from, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchKey:
+    """Files of a test bench with their digests, and how much of them is used; equal keys mean equal results."""
+
+    checkpoint: Path
+    tokens: Path
+    items: Path | None
+    calibration: Path | None
+    n_tokens: int
+    n_items: int | None
+    digests: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True, eq=False)
+class Bench:
+    """A loaded model with its evaluation text."""
+
+    model: nn.Module
+    """The digital model, in the sorted loop of experts."""
+    windows: Tensor
+    """Tokens [windows, context + 1]."""
+    items: tuple[Item, ...]
+    calibration: Tensor | None
+    digital: dict[str, float]
+    """Metrics of the digital model."""
+    known_ranges: dict[int, Ranges] = field(default_factory=dict)
+
+    @property
+    def n_tokens(self) -> int:
+        """Predicted tokens."""
+        return self.windows.shape[0] * (self.windows.shape[1] - 1)
+
+    def ranges(self, rows: frozenset[int]) -> Ranges:
+        """Converter ranges for crossbars of these sizes along the input; measured when first asked for."""
+        assert self.calibration is not None
+        for n_rows in rows - self.known_ranges.keys():
+            self.known_ranges[n_rows] = measure_ranges(self.model, self.calibration, rows=[n_rows])
+        return {key: value for n_rows in rows for key, value in self.known_ranges[n_rows].items()}
+
+
+def bench_key(workload: Workload, *, n_tokens: int, n_items: int | None, needs_ranges: bool) -> BenchKey:
+    """The files that accuracy of a workload is measured on.
+
+    Raises:
+        SpecError: the workload names no checkpoint, no evaluation text or no calibration text.
+    """
+    problems = []
+    if workload.checkpoint is None:
+        problems.append(Problem("no weights, so accuracy cannot be measured; add  checkpoint: FOLDER", "checkpoint"))
+    if workload.evaluation_tokens is None:
+        problems.append(Problem("no held-out text; add  evaluation: {tokens: FILE.npy}", "evaluation"))
+    if needs_ranges and workload.calibration_tokens is None:
+        problems.append(
+            Problem("no training text for converter ranges; add  calibration: {tokens: FILE.npy}", "calibration")
+        )
+    if n_items != 0 and workload.multiple_choice is None and n_items is not None:
+        problems.append(Problem("no items; add  multiple_choice: FILE.jsonl", "evaluation.multiple_choice"))
+    if workload.checkpoint is None or workload.evaluation_tokens is None or problems:
+        raise SpecError([Problem(p.message, f"workload {workload.name}: {p.path}") for p in problems])
+    items = workload.multiple_choice if n_items != 0 else None
+    calibration = workload.calibration_tokens if needs_ranges else None
+    files = {"evaluation": workload.evaluation_tokens, "multiple_choice": items, "calibration": calibration}
+    digests = {"checkpoint": checkpoint_digest(workload.checkpoint)}
+    digests |= {name: file_digest(path) for name, path in files.items() if path is not None}
+    return BenchKey(
+        checkpoint=workload.checkpoint,
+        tokens=workload.evaluation_tokens,
+        items=items,
+        calibration=calibration,
+        n_tokens=n_tokens,
+        n_items=n_items,
+        digests=tuple(digests.items()),
+    )
+
+
+@lru_cache(maxsize=2)
+def load_bench(key: BenchKey) -> Bench:
+    """Loads model and text and evaluates the digital model once.
+
+    Raises:
+        SpecError: every problem of checkpoint, token files and items.
+    """
+    checkpoint = load_checkpoint(key.checkpoint)
+    agreed = {"tokenizer_sha256": checkpoint.tokenizer_sha256}
+    tokens = read_tokens(key.tokens, vocab_size=checkpoint.vocab_size, **agreed)
+    context = min(checkpoint.context, max(key.n_tokens, 1))
+    windows = torch.from_numpy(token_windows(tokens, context=context, n_tokens=key.n_tokens))
+    items: tuple[Item, ...] = ()
+    if key.items is not None:
+        items = read_items(key.items, vocab_size=checkpoint.vocab_size, context=checkpoint.context, n_items=key.n_items)
+    calibration = None
+    if key.calibration is not None:
+        training = read_tokens(key.calibration, vocab_size=checkpoint.vocab_size, **agreed)
+        context = min(checkpoint.context, CALIBRATION_TOKENS)
+        calibration = torch.from_numpy(token_windows(training, context=context, n_tokens=CALIBRATION_TOKENS)[:, :-1])
+    model: nn.Module = rebuilt(checkpoint.model, lambda site: None)
+    return Bench(
+        model=model,
+        windows=windows,
+        items=items,
+        calibration=calibration,
+        digital=evaluate_model(model, windows, items),
+    )
+
+
+def require_same_shapes(model: nn.Module, workload: Workload) -> None:
+    """Refuses a checkpoint whose matrices are not those of the workload's model.
+
+    Raises:
+        SpecError: names the first blocks that differ.
+    """
+    said = {block.name: {m.name: (m.n_out, m.n_in) for m in block.block_class.matrices} for block in workload.blocks}
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for site in sites(model):
+        found.setdefault(site.block, {}).update({name: tuple(part.shape) for name, part in site.parts()})
+    differing = [
+        name for name in found.keys() | said.keys() if name != "embedding" and found.get(name) != said.get(name)
+    ]
+    if differing:
+        problems = [
+            Problem(f"checkpoint has {found.get(name)}, workload says {said.get(name)} [outputs, inputs]", name)
+            for name in sorted(differing)[:5]
+        ]
+        raise SpecError(problems)

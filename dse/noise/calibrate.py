@@ -1,0 +1,74 @@
+"""Static converter ranges from training text, run through the digital model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from dse.noise.convert import RangeKey, Ranges
+from dse.noise.ranges import MatrixRange, RangeRecorder
+from dse.noise.rebuild import Site, Untyped, rebuilt
+
+MIN_VISITS = 64
+"""Experts that fewer tokens visit are calibrated on all tokens of their layer instead."""
+
+Activation = Callable[[Tensor], Tensor]
+Recorders = dict[tuple[str, tuple[str, ...]], RangeRecorder]
+
+
+def measure_ranges(model: nn.Module, tokens: Tensor, *, rows: Collection[int]) -> Ranges:
+    """Largest absolute inputs and outputs of every slice of every matrix, in the digital model.
+
+    One DAC range per input slice, one ADC range per input slice and output column (one converter per column,
+    with its own digital scale). An expert that fewer than 64 tokens visit takes its ranges from all tokens.
+
+    Args:
+        model: a ``transformers`` OlmoeForCausalLM.
+        tokens: windows of training text [windows, context].
+        rows: sizes of crossbars along the input for which ranges are wanted.
+    """
+    table: dict[RangeKey, MatrixRange] = {}
+    for n_rows in sorted(set(rows)):
+        recorders: Recorders = {}
+
+        def record(site: Site, n_rows: int = n_rows, recorders: Recorders = recorders) -> nn.Module:
+            recorders[site.key] = RangeRecorder(site.weight, site.bias, rows=n_rows)
+            return recorders[site.key]
+
+        recording = rebuilt(model, record)
+        run(recording, tokens)
+        starved = [key for key, recorder in recorders.items() if recorder.tokens < MIN_VISITS]
+        if starved:
+            run(watched(model, recording, {block for block, _ in starved}), tokens)
+        table |= {(*key, n_rows): recorder.range for key, recorder in recorders.items()}
+    return table
+
+
+def run(model: Untyped, tokens: Tensor, *, batch: int = 8) -> None:
+    """Passes windows through the model and forgets the result."""
+    with torch.inference_mode():
+        for part in torch.split(tokens, batch):
+            model(input_ids=part, use_cache=False)
+
+
+def watched(model: nn.Module, recording: Untyped, blocks: Iterable[str]) -> Untyped:
+    """A copy of the digital model that shows every token of a layer to the recorders of the named experts."""
+    clone = rebuilt(model, lambda site: None)
+    for block in blocks:
+        _, layer, _, expert = block.split(".")
+        recorders = recording.model.layers[int(layer)].mlp.experts.replaced[expert]
+        experts: Untyped = clone.model.layers[int(layer)].mlp.experts
+        experts.register_forward_pre_hook(shown_to(recorders, experts.act_fn))
+    return clone
+
+
+def shown_to(recorders: Untyped, act_fn: Activation) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    """A hook that runs the inputs of a layer's experts through one expert's recorders."""
+
+    def show(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        gate, up = recorders.gate_up(inputs[0]).chunk(2, dim=-1)
+        recorders.down(act_fn(gate) * up)
+
+    return show

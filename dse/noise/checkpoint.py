@@ -1,0 +1,159 @@
+"""A Hugging Face checkpoint in float32, loaded quietly from a local folder, safetensors only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+from transformers.models.olmoe.modeling_olmoe import OlmoeForCausalLM
+from transformers.utils import logging
+
+from dse.errors import Problem, SpecError
+
+MODEL_TYPES = ("olmoe",)
+LIBRARY_MODEL: Any = OlmoeForCausalLM
+LIBRARY_LOGGING: Any = logging
+"""Typed Any: the library's annotations say less than its functions return."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A loaded model and what its data files must agree with."""
+
+    model: nn.Module
+    context: int
+    """Longest sequence [tokens]."""
+    vocab_size: int
+    tokenizer_sha256: str
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Loads the model of a checkpoint folder.
+
+    Raises:
+        SpecError: a file is missing, truncated or a pickle, tensors are missing, or the model is of another class.
+    """
+    config = read_json(folder / "config.json")
+    if config.get("model_type") not in MODEL_TYPES:
+        told = f"model_type {config.get('model_type')!r} is not supported by this version (supported: olmoe)"
+        raise SpecError([Problem(told, "model_type", str(folder / "config.json"))])
+    weight_files(folder)
+    try:
+        with quiet_library(), torch.random.fork_rng(devices=[]):
+            model, loading = LIBRARY_MODEL.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                local_files_only=True,
+                use_safetensors=True,
+                experts_implementation="eager",
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise SpecError(f"{folder}: not a complete checkpoint: {str(error).strip()}") from error
+    absent = sorted(loading["missing_keys"])
+    if absent:
+        raise SpecError(f"{folder}: {len(absent)} tensors are missing, the first is {absent[0]}")
+    return Checkpoint(
+        model=model.eval().requires_grad_(False),
+        context=int(model.config.max_position_embeddings),
+        vocab_size=int(model.config.vocab_size),
+        tokenizer_sha256=file_digest(folder / "tokenizer.json"),
+    )
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """sha256 over the configuration and all weight files."""
+    files = [folder / "config.json", *weight_files(folder)]
+    return hashlib.sha256("".join(file_digest(file) for file in files).encode()).hexdigest()
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint, each of them opened once.
+
+    Raises:
+        SpecError: missing, truncated or not safetensors; names every such file.
+    """
+    if not folder.is_dir():
+        raise SpecError(f"{folder}: no such checkpoint folder")
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        names = sorted(set(read_json(index).get("weight_map", {}).values()))
+        files = [folder / name for name in names]
+    elif not (folder / "model.safetensors").exists() and any(folder.glob("*.bin")):
+        raise SpecError(f"{folder}: weights are pickles, which are not read; save them as safetensors")
+    else:
+        files = [folder / "model.safetensors"]
+    problems = []
+    for file in files:
+        try:
+            with safe_open(file, framework="numpy"):
+                pass
+        except FileNotFoundError:
+            problems.append(Problem("no such file", file=str(file)))
+        except (SafetensorError, OSError) as error:
+            problems.append(Problem(f"truncated or not a safetensors file: {error}", file=str(file)))
+    if problems:
+        raise SpecError(problems)
+    return files
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object from a JSON file.
+
+    Raises:
+        SpecError: missing, or not a JSON object.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SpecError([Problem("no such file", file=str(path))]) from None
+    except json.JSONDecodeError as error:
+        raise SpecError(
+            [Problem(f"not a JSON file: {error.msg}", file=str(path), line=error.lineno, column=error.colno)]
+        ) from None
+    if not isinstance(record, dict):
+        raise SpecError([Problem("expected a JSON object", file=str(path))])
+    return record
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file; unchanged files are read once.
+
+    Raises:
+        SpecError: no such file.
+    """
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        raise SpecError([Problem("no such file", file=str(path))]) from None
+    return digest_of_version(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def digest_of_version(path: Path, size: int, mtime_ns: int) -> str:
+    """sha256 of a file in the version that has this size and time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def quiet_library() -> Iterator[None]:
+    """Keeps ``transformers`` from printing while a checkpoint loads; afterwards it is as talkative as before."""
+    verbosity, bars = LIBRARY_LOGGING.get_verbosity(), LIBRARY_LOGGING.is_progress_bar_enabled()
+    LIBRARY_LOGGING.set_verbosity_error()
+    LIBRARY_LOGGING.disable_progress_bar()
+    try:
+        yield
+    finally:
+        LIBRARY_LOGGING.set_verbosity(verbosity)
+        if bars:
+            LIBRARY_LOGGING.enable_progress_bar()

@@ -1,0 +1,118 @@
+"""A model as one fabricated chip computes it: analog blocks noised and behind converters, digital ones untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingABC
+
+import numpy as np
+import torch
+from torch import nn
+
+from dse.errors import Problem, SpecError
+from dse.mapping.model import Mapping
+from dse.noise.linear import AnalogLinear
+from dse.noise.programming import Sign, programmed_weight
+from dse.noise.ranges import MatrixRange
+from dse.noise.rebuild import Site, rebuilt, sites
+from dse.spec.architecture import AnalogCore, Architecture
+
+RangeKey = tuple[str, tuple[str, ...], int]
+"""Block, matrices of a site, rows of a crossbar."""
+Ranges = MappingABC[RangeKey, MatrixRange]
+
+
+def noisy_model(
+    model: nn.Module,
+    mapping: Mapping,
+    arch: Architecture,
+    *,
+    seed: int,
+    sign: Sign = 1,
+    scale: float = 1.0,
+    ranges: Ranges | None = None,
+) -> nn.Module:
+    """The model with its analog blocks as they are on one programmed chip.
+
+    The given model stays untouched; digital blocks use the very same parameter tensors and, while nothing in
+    front of them is analog, compute bit for bit what the given model computes with eager experts.
+
+    Args:
+        model: a ``transformers`` OlmoeForCausalLM in float32.
+        mapping: which blocks are analog, and on which core group.
+        arch: the core groups.
+        seed: the chip.
+        sign: −1 for the antithetic chip (every standard normal turned round).
+        scale: further factor on each device's sigma.
+        ranges: static converter ranges from ``measure_ranges``; None leaves the converters out.
+
+    Raises:
+        SpecError: unsupported model class, or a mapping that does not fit model and architecture.
+    """
+    cores = analog_cores(model, mapping, arch)
+
+    def analog(site: Site) -> nn.Module | None:
+        core = cores.get(site.block)
+        if core is None:
+            return None
+        weight = torch.empty(site.weight.shape, device=site.weight.device)
+        outputs = weight.chunk(len(site.matrices))
+        for (name, target), out in zip(site.parts(), outputs, strict=True):
+            programmed_weight(
+                target, core.device, core, seed=seed, block=site.block, matrix=name, sign=sign, scale=scale, out=out
+            )
+        found = None if ranges is None else ranges[(*site.key, int(core.rows))]
+        return AnalogLinear(weight, core, ranges=found, bias=site.bias)
+
+    chip: nn.Module = rebuilt(model, analog)
+    return chip
+
+
+def analog_cores(model: nn.Module, mapping: Mapping, arch: Architecture) -> dict[str, AnalogCore]:
+    """Block → core group, for every analog block.
+
+    Raises:
+        SpecError: blocks missing or unknown, unknown groups, several copies, or a core with swept values.
+    """
+    blocks = dict.fromkeys(site.block for site in sites(model))
+    problems = [
+        Problem("not in the mapping, which is for another model", block)
+        for block in blocks
+        if block not in mapping.placement
+    ]
+    problems += [Problem("not a block of this model", block) for block in mapping.placement if block not in blocks]
+    groups = {core.name: core for core in arch.analog_cores}
+    cores = {}
+    for block, option in mapping.placement.items():
+        if option.precision != "analog":
+            continue
+        if option.group not in groups:
+            problems.append(Problem(f"on analog group {option.group!r}, which {arch.name!r} does not have", block))
+        elif option.copies != 1:
+            problems.append(Problem(f"noise of {option.copies} copies is not modelled by this version", block))
+        else:
+            cores[block] = groups[option.group]
+    problems += [
+        Problem("has several values; accuracy is measured for one design at a time", path)
+        for core in dict.fromkeys(cores.values())
+        for path in swept_values(core)
+    ]
+    if problems:
+        raise SpecError(problems[:20])
+    return cores
+
+
+def swept_values(core: AnalogCore) -> list[str]:
+    """Paths of the values that noise depends on and that hold more than one number."""
+    device = core.device
+    values = {
+        "rows": core.rows,
+        "cols": core.cols,
+        "dac.bits": core.dac.bits,
+        "adc.bits": core.adc.bits,
+        "device.g_max_usiemens": device.g_max_usiemens,
+        "device.g_min_usiemens": device.g_min_usiemens,
+        "device.clip_std": device.clip_std,
+        "device.dead_zone_fraction": device.dead_zone_fraction,
+        "device.programming.scale": device.programming.scale,
+    }
+    return [f"analog_cores.{core.name}.{path}" for path, value in values.items() if np.ndim(value or 0.0) > 0]

@@ -1,0 +1,155 @@
+"""A linear layer on crossbars: converters, programmed weights, digital sum of the slices."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from dse.devices.slices import slice_bounds, slice_sizes
+from dse.errors import Problem, SpecError
+from dse.noise.programming import programmed_weight
+from dse.noise.quantize import step_size, to_codes, top_code, usable
+from dse.noise.ranges import MatrixRange, range_of
+from dse.spec.architecture import AnalogCore
+from dse.spec.device import Device
+
+# T tokens, I inputs, O outputs, S input slices
+
+
+class AnalogLinear(nn.Module):
+    """A linear layer whose weights are programmed once, with the converters of its core in front and behind.
+
+    With ranges, the input steps and the reciprocal output steps are folded into the weights: a slice is a
+    product of codes, rounded to codes, and one multiplication brings its column back to numbers.
+    """
+
+    weight: Tensor
+    input_gain: Tensor
+    output_step: Tensor
+
+    def __init__(
+        self, weight: Tensor, core: AnalogCore, *, ranges: MatrixRange | None = None, bias: Tensor | None = None
+    ) -> None:
+        """Takes over the weights.
+
+        Args:
+            weight: programmed weights [outputs, inputs].
+            core: resolutions and rows of a crossbar.
+            ranges: static converter ranges; None leaves the converters out.
+            bias: added digitally.
+        """
+        super().__init__()
+        self.bias = bias
+        self.slices = slice_bounds(weight.shape[1], core.rows)
+        self.top_in, self.top_out = top_code(core.dac.bits), top_code(core.adc.bits)
+        self.has_converters = ranges is not None
+        if ranges is not None:
+            step_in = step_size(usable(ranges.input), core.dac.bits)  # (S,)
+            step_out = step_size(usable(ranges.output), core.adc.bits)  # (S, O)
+            sizes = torch.tensor(slice_sizes(weight.shape[1], core.rows))
+            weight = torch.cat(
+                [
+                    part * (step_in[s] / step_out[s])[:, None]
+                    for s, part in enumerate(torch.split(weight, sizes.tolist(), dim=1))
+                ],
+                dim=1,
+            )  # (O, I)
+            gain = step_in.reciprocal()
+            self.register_buffer(
+                "input_gain", gain[0] if len(gain) == 1 else gain.repeat_interleave(sizes)
+            )  # () or (I,)
+            self.register_buffer("output_step", step_out)
+        self.register_buffer("weight", weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The product (…, I) → (…, O)."""
+        if not self.has_converters:
+            return F.linear(x, self.weight, self.bias)
+        codes = to_codes(x * self.input_gain, self.top_in)
+        if len(self.slices) == 1:
+            y = to_codes(F.linear(codes, self.weight), self.top_out).mul_(self.output_step[0])
+        else:
+            y = torch.zeros((), dtype=x.dtype, device=x.device)
+            for s, (start, stop) in enumerate(self.slices):
+                product = F.linear(codes[..., start:stop], self.weight[:, start:stop])
+                part = to_codes(product, self.top_out).mul_(self.output_step[s])
+                y = part if s == 0 else y.add_(part)
+        return y if self.bias is None else y.add_(self.bias)
+
+
+def simulate_linear(
+    x: Tensor | ArrayLike,
+    weight: Tensor | ArrayLike,
+    device: Device,
+    core: AnalogCore,
+    *,
+    seed: int,
+    time_s: float = 0.0,
+    scale: float = 1.0,
+    calibration: Tensor | ArrayLike | None = None,
+) -> Tensor:
+    """The product ``x @ weight.T`` as one fabricated core group computes it, [tokens, outputs].
+
+    Modelled: programming noise, DAC and ADC with static abs-max ranges, one DAC range per input slice,
+    one ADC range per slice and output column. The slices are added digitally.
+
+    Args:
+        x: inputs [tokens, inputs].
+        weight: target weights [outputs, inputs].
+        device: memory device.
+        core: crossbar size and converters.
+        seed: the fabricated chip.
+        time_s: age of the programmed weights [s]; 0 only.
+        scale: further factor on the device's sigma.
+        calibration: inputs [tokens, inputs] that the ranges are taken from; default x itself.
+
+    Raises:
+        SpecError: shapes that do not fit, values that are not finite, or time_s other than 0.
+    """
+    target, inputs = as_matrix(weight), as_matrix(x)
+    reference = inputs if calibration is None else as_matrix(calibration)
+    check_operands(inputs, target, reference, time_s=time_s, scale=scale)
+    with torch.inference_mode():
+        ranges = range_of(reference, target, rows=core.rows)
+        programmed = programmed_weight(target, device, core, seed=seed, block="", matrix="", scale=scale)
+        return cast(Tensor, AnalogLinear(programmed, core, ranges=ranges)(inputs))
+
+
+def as_matrix(values: Tensor | ArrayLike) -> Tensor:
+    """Numbers as a float32 tensor."""
+    return torch.as_tensor(values).detach().float()
+
+
+def check_operands(x: Tensor, weight: Tensor, calibration: Tensor, *, time_s: float, scale: float) -> None:
+    """Refuses operands that do not fit together, with every problem at once.
+
+    Raises:
+        SpecError: see the messages.
+    """
+    problems = []
+    for name, matrix in (("x", x), ("weight", weight), ("calibration", calibration)):
+        if matrix.ndim != 2 or 0 in matrix.shape:
+            problems.append(Problem(f"expected a matrix with rows and columns (got shape {tuple(matrix.shape)})", name))
+        elif not torch.isfinite(matrix).all():
+            problems.append(Problem("holds NaN or infinity", name))
+        elif weight.ndim == 2 and matrix.shape[1] != weight.shape[1]:
+            problems.append(Problem(f"has {matrix.shape[1]} columns, the weight has {weight.shape[1]} inputs", name))
+    problems += unmodelled_conditions(time_s=time_s, scale=scale)
+    if problems:
+        raise SpecError(problems)
+
+
+def unmodelled_conditions(*, time_s: float, scale: float) -> list[Problem]:
+    """What is wrong with the age of the weights and the factor on sigma."""
+    problems = []
+    if time_s != 0:
+        problems.append(
+            Problem(f"drift is not modelled by this version, only 0 is possible (got {time_s:g})", "time_s")
+        )
+    if not 0 <= scale < float("inf"):
+        problems.append(Problem(f"expected a finite number >= 0 (got {scale:g})", "scale"))
+    return problems

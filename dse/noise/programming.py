@@ -1,0 +1,160 @@
+"""Weights after programming: target plus an error that depends on the target conductance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dse.devices.scaling import scale_factors
+from dse.devices.sigma import off_state_share, sigma_share
+from dse.devices.slices import slice_bounds
+from dse.noise.key import NoiseKey
+from dse.spec.architecture import AnalogCore
+from dse.spec.device import Device, sigma_coefficients
+
+# O outputs, I inputs, S input slices; r, n: rows and inputs of one chunk of a slice
+
+Sign = Literal[1, -1]
+
+CHUNK_WEIGHTS = 1 << 15
+"""Weights that are worked on at once, so that the scratch buffers stay in the cache."""
+ROW_STEP = 16
+"""Chunks hold a multiple of this many rows: torch fills normals in groups of 16, so chunking changes no draw."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLaw:
+    """The programming error of one device as plain numbers, all as shares of g_max."""
+
+    coefficients: tuple[float, ...]
+    """Polynomial of sigma, highest power first, scale and sign of the draw included."""
+    sign: Sign
+    """Sign of the draw."""
+    clamp_sigma: bool
+    """Whether the polynomial goes below zero somewhere in its range."""
+    off: float
+    """Conductance of a zero weight."""
+    off_sigma: float
+    """Sigma of a device at that conductance, sign of the draw included; unused with one device."""
+    pair: bool
+    dead_zone: float
+
+
+def error_law(device: Device, *, sign: Sign, scale: float) -> ErrorLaw:
+    """The law of a device with sigma multiplied by ``scale`` and draws by ``sign``."""
+    off = off_state_share(device)
+    factor = sign * scale
+    return ErrorLaw(
+        coefficients=tuple(float(c) * factor for c in reversed(sigma_coefficients(device))),
+        sign=sign,
+        clamp_sigma=bool(
+            np.any(np.polynomial.polynomial.polyval(np.linspace(off, 1, 1001), sigma_coefficients(device)) < 0)
+        ),
+        off=off,
+        off_sigma=float(sigma_share(off, device)) * factor,
+        pair=device.pair == "both_devices",
+        dead_zone=float(device.dead_zone_fraction),
+    )
+
+
+def programmed_weight(
+    weight: Tensor,
+    device: Device,
+    core: AnalogCore,
+    *,
+    seed: int,
+    block: str,
+    matrix: str,
+    sign: Sign = 1,
+    scale: float = 1.0,
+    copy: int = 0,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The weights as they are after programming, float32, shape [outputs, inputs].
+
+    With ``scale = 0``, no clipping and no dead zone they equal the targets exactly. The same key gives the
+    same standard normals at every ``scale``; ``sign = -1`` turns them all round.
+
+    Args:
+        weight: target weights [outputs, inputs].
+        device: programming noise, scale scope, pair.
+        core: gives the size of a crossbar.
+        seed: the fabricated chip.
+        block: name of the block that the matrix belongs to.
+        matrix: name of the matrix in its block.
+        sign: +1, or −1 for the antithetic draw.
+        scale: further factor on the device's sigma.
+        copy: number of the copy of the block.
+        out: float32 tensor [outputs, inputs] that receives the weights.
+    """
+    target = weight.detach().float()
+    law = error_law(device, sign=sign, scale=scale)
+    host = target.cpu()
+    scales = torch.from_numpy(np.array(scale_factors(host.numpy(), device, rows=core.rows, cols=core.cols)))  # (O, S)
+    result = torch.empty(host.shape) if out is None or out.device != host.device else out
+    for i, (first, last) in enumerate(slice_bounds(weight.shape[1], core.rows)):
+        for j, (start, stop) in enumerate(slice_bounds(weight.shape[0], core.cols)):
+            key = NoiseKey(seed, block, matrix, i, j, "programming", copy)
+            area = (slice(start, stop), slice(first, last))
+            write_slice(
+                host[area], scales[start:stop, i : i + 1], law, key, clip=device.clip_std is not None, out=result[area]
+            )
+    if out is None:
+        return result.to(weight.device)
+    return out if result is out else out.copy_(result)
+
+
+def write_slice(target: Tensor, scale: Tensor, law: ErrorLaw, key: NoiseKey, *, clip: bool, out: Tensor) -> None:
+    """Programs one slice, in chunks of rows.
+
+    Args:
+        target: target weights (r, n).
+        scale: weight that maps to g_max, per row (r, 1).
+        law: the device.
+        key: name of the draw; the unused devices of pairs have a stream of their own.
+        clip: whether targets may lie beyond the scale.
+        out: receives the weights (r, n).
+    """
+    used, unused = key.generator(), key._replace(effect="programming.unused").generator()
+    width = target.shape[1]
+    step = max(CHUNK_WEIGHTS // width // ROW_STEP, 1) * ROW_STEP
+    scratch = torch.empty(3, min(step, len(target)) * width)
+    gain = torch.where(scale > torch.finfo(scale.dtype).tiny, scale.reciprocal(), 0.0)
+    for start in range(0, len(target), step):
+        w, s, g = target[start : start + step], scale[start : start + step], gain[start : start + step]
+        level, sigma, normal = (buffer[: w.numel()].view_as(w) for buffer in scratch)
+        if clip:
+            w = torch.maximum(torch.minimum(w, s), -s)
+        torch.abs(w, out=level).mul_(g)  # |w| / s
+        dead = level < law.dead_zone if law.dead_zone else None
+        write_error(level, sigma, normal, law, used=used, unused=unused)
+        torch.copysign(s, w, out=level)
+        if law.off:
+            level.div_(1 - law.off)
+        torch.add(w, sigma.mul_(level), out=out[start : start + step])
+        if dead is not None:
+            out[start : start + step].masked_fill_(dead, 0.0)
+
+
+def write_error(
+    level: Tensor, sigma: Tensor, normal: Tensor, law: ErrorLaw, *, used: torch.Generator, unused: torch.Generator
+) -> None:
+    """Leaves in ``sigma`` the change of the pair's difference, as a share of g_max; overwrites all three buffers.
+
+    A device at target r that gets the normal ξ ends at max(0, r + σ(r)·ξ), so it changes by max(−r, σ(r)·ξ).
+    """
+    if law.off:
+        level.mul_(1 - law.off).add_(law.off)  # target of the used device
+    sigma.fill_(law.coefficients[0])
+    for coefficient in law.coefficients[1:]:
+        sigma.mul_(level).add_(coefficient)
+    if law.clamp_sigma:
+        sigma.clamp_(min=0) if law.sign > 0 else sigma.clamp_(max=0)
+    sigma.mul_(normal.normal_(generator=used))
+    if law.pair:
+        torch.maximum(sigma, level.neg_(), out=sigma)
+        sigma.sub_(normal.normal_(generator=unused).mul_(law.off_sigma).clamp_(min=-law.off))
