@@ -5,7 +5,9 @@ from __future__ import annotations
 from dse.units import BITS_PER_BYTE, Quantity
 
 
-def transfer_ns(*, n_bytes: Quantity, bandwidth_bytes_per_ns: Quantity, bandwidth_fraction: Quantity = 1.0) -> Quantity:
+def transfer_ns(
+    *, n_bytes: Quantity, bandwidth_bytes_per_ns: Quantity, bandwidth_fraction: Quantity = 1.0
+) -> Quantity:
     """Time to move bytes at the reached share of the bandwidth [ns].
 
     >>> transfer_ns(n_bytes=850.0, bandwidth_bytes_per_ns=100.0, bandwidth_fraction=0.85)

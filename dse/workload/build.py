@@ -88,7 +88,9 @@ def load_workload(path: str | Path, overrides: Mapping[str, object] | Sequence[s
         sensitivity=spec.sensitivity,
         checkpoint=file(spec.checkpoint, "checkpoint"),
         evaluation_tokens=file(evaluation.tokens, "evaluation.tokens") if evaluation else None,
-        multiple_choice=file(evaluation.multiple_choice, "evaluation.multiple_choice") if evaluation else None,
+        multiple_choice=file(evaluation.multiple_choice, "evaluation.multiple_choice")
+        if evaluation
+        else None,
         calibration_tokens=file(calibration.tokens, "calibration.tokens") if calibration else None,
         scores_file=file(spec.sensitivity.file, "sensitivity.file"),
         provenance=loaded.provenance,

@@ -1,0 +1,87 @@
+"""The ceiling of a design: what could be gained at most if the analog experts cost nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dse.cost.attention import attention_cost
+from dse.cost.option import Option, dense_precision, host_unit
+from dse.cost.table import CostTable
+from dse.evaluate.energy import energy_parts
+from dse.evaluate.points import evaluate_points
+from dse.evaluate.profile import Entry, LayerProfile, Stage, layer_profiles
+from dse.evaluate.result import Evaluation
+from dse.evaluate.timeline import stage_times
+from dse.mapping.model import Mapping
+from dse.spec.architecture import Architecture
+from dse.units import NS_PER_S, PJ_PER_J
+from dse.workload.build import Workload
+
+
+def all_digital_mapping(arch: Architecture, workload: Workload) -> Mapping:
+    """Every block on the host unit at the format of its dense weights; capacity is not asked for."""
+    unit = host_unit(arch)
+    option = Option(unit.name, dense_precision(unit, workload))
+    placement = {block.name: option for block in workload.blocks if block.kind != "embedding"}
+    return Mapping(
+        placement=placement, objective="all digital", value=0.0, bound=float("-inf"), status="rule"
+    )
+
+
+def without_experts(profiles: tuple[LayerProfile, ...]) -> tuple[LayerProfile, ...]:
+    """The same layers with the routed experts taken out."""
+    kept = []
+    for profile in profiles:
+        entries: dict[Stage, tuple[Entry, ...]] = {}
+        for stage, stage_entries in profile.entries.items():
+            rest = tuple(e for e in stage_entries if e.kind != "expert")
+            if rest:
+                entries[stage] = rest
+        kept.append(LayerProfile(profile.multiplicity, entries))
+    return tuple(kept)
+
+
+def ceiling(
+    arch: Architecture, workload: Workload, evaluation: Evaluation, costs: CostTable
+) -> dict[str, float]:
+    """Bounds on what analog experts can bring on this machine (first design point).
+
+    ``speedup_limit = T(all digital) / T(experts free)``: dense weights, attention scores and the KV cache stay
+    digital whatever the experts do (Amdahl). Idle power of the tiles is left out of the free run.
+    """
+    digital = all_digital_mapping(arch, workload)
+    base = evaluate_points(arch, workload, digital, costs)
+    tokens = np.asarray(evaluation.tokens_per_step)
+    attention = attention_cost(arch, workload)
+    rest = without_experts(layer_profiles(workload, digital, costs))
+    stages = stage_times(arch, workload, costs, rest, attention, tokens)
+    free_ns = float(sum(s.multiplicity * s.total[0] for s in stages))
+    parts = energy_parts(
+        arch, workload, costs, rest, attention, tokens=tokens, step_ns=np.full(tokens.shape, free_ns)
+    )
+    tiles = {core.name for core in arch.analog_cores}
+    free_pj = float(sum(v[0] for part, v in parts.items() if part.group not in tiles))
+    base_pj = float(sum(v[0] for part, v in base.energy_parts_pj.items() if part.group not in tiles))
+    n_tokens = float(tokens[0])
+    traffic = {what: float(np.ravel(b)[0]) / n_tokens for (_, what), b in base.traffic_bytes.items()}
+    base_ns, own_ns, own_pj = (
+        float(base.latency_ns[0]),
+        float(evaluation.latency_ns[0]),
+        float(evaluation.energy_pj_per_step),
+    )
+    fits = all(np.all(need[:1] <= base.units_available[name][:1]) for name, need in base.units_needed.items())
+    return {
+        "all_digital_fits": float(fits),
+        "all_digital_tokens_per_s": n_tokens / base_ns * NS_PER_S,
+        "all_digital_tokens_per_j": n_tokens / base_pj * PJ_PER_J,
+        "experts_free_tokens_per_s": n_tokens / free_ns * NS_PER_S,
+        "experts_free_tokens_per_j": n_tokens / free_pj * PJ_PER_J,
+        "speedup": base_ns / own_ns,
+        "speedup_limit": base_ns / free_ns,
+        "energy_gain": base_pj / own_pj,
+        "energy_gain_limit": base_pj / free_pj,
+        "bytes_per_token_all_digital": sum(traffic.values()),
+        "bytes_per_token_dense": traffic.get("dense weights", 0.0),
+        "bytes_per_token_experts": traffic.get("digital experts", 0.0),
+        "bytes_per_token_kv": traffic.get("KV cache", 0.0),
+    }

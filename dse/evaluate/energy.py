@@ -1,0 +1,115 @@
+"""Energy of a step by component, block kind and core group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.cost.attention import AttentionCost
+from dse.cost.crossbar import products_energy_pj
+from dse.cost.option import host_unit
+from dse.cost.power import flat_power_mw, idle_power_mw
+from dse.cost.table import CostTable
+from dse.evaluate.profile import LayerProfile
+from dse.spec.architecture import Architecture
+from dse.workload.build import Workload
+
+Array = NDArray[np.float64]
+
+
+class Part(NamedTuple):
+    """What a share of the energy belongs to."""
+
+    component: str
+    block_kind: str
+    group: str
+
+
+def energy_parts(
+    arch: Architecture,
+    workload: Workload,
+    costs: CostTable,
+    profiles: Sequence[LayerProfile],
+    attention: AttentionCost,
+    *,
+    tokens: Array,
+    step_ns: Array,
+) -> dict[Part, Array]:
+    """Energy of a step by part [pJ], (P,) each; the total is their sum."""
+    parts: dict[Part, Array] = {}
+
+    def add(part: Part, value: Array) -> None:
+        if np.any(value):
+            parts[part] = parts.get(part, 0.0) + value
+
+    working: set[str] = {costs.host}
+    for profile in profiles:
+        for entry in (e for entries in profile.entries.values() for e in entries):
+            at = (slice(None), entry.class_index, entry.option_index)
+            group = costs.options[entry.option_index].group
+            working.add(group)
+            visits = profile.multiplicity * entry.visits(workload)
+            active = profile.multiplicity * entry.activations(tokens)
+            for component, energy in costs.visit_parts_pj.items():
+                where = costs.host if component == "partial sums" else group
+                add(Part(component, entry.kind, where), visits * energy[at])
+            for component, energy in costs.activation_parts_pj.items():
+                add(Part(component, entry.kind, group), active * energy[at])
+        if profile.has_attention:
+            add(
+                Part("attention scores", "attention", costs.host),
+                profile.multiplicity * attention.compute_pj + 0 * tokens,
+            )
+            add(
+                Part("KV cache", "attention", costs.host),
+                profile.multiplicity * attention.memory_pj + 0 * tokens,
+            )
+    for name, power in idle_power_mw(arch).items():
+        add(Part("idle", "all", name), power * step_ns)
+    for name, power in flat_power_mw(arch).items():
+        if name in working:
+            add(Part("flat power", "all", name), power * step_ns)
+    for name, energy in embedding_products(arch, workload).items():
+        add(Part("analog MVM", "embedding", name), energy * tokens)
+    return parts
+
+
+def embedding_products(arch: Architecture, workload: Workload) -> Mapping[str, Array]:
+    """Energy per token that ``counting: ibm_3dcim`` charges for the embedding [pJ], on the first analog group."""
+    if workload.counting != "ibm_3dcim" or not arch.analog_cores:
+        return {}
+    core = arch.analog_cores[0]
+    n_crossbars = np.ceil(workload.model.d_model / np.asarray(core.cols, np.float64))
+    return {
+        core.name: np.asarray(
+            products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=core.cost.mvm.energy_pj)
+        )
+    }
+
+
+def memory_traffic(
+    arch: Architecture,
+    workload: Workload,
+    costs: CostTable,
+    profiles: Sequence[LayerProfile],
+    attention: AttentionCost,
+    tokens: Array,
+) -> dict[tuple[str, str], Array]:
+    """(Memory, what) → bytes moved in a step [byte]: dense weights, digital experts, KV cache."""
+    traffic: dict[tuple[str, str], Array] = {}
+    for profile in profiles:
+        for entry in (e for entries in profile.entries.values() for e in entries):
+            group = costs.options[entry.option_index].group
+            if costs.is_analog[group]:
+                continue
+            what = "digital experts" if entry.kind == "expert" else "dense weights"
+            key = (arch.unit(group).memory, what)
+            moved = entry.activations(tokens) * costs.bytes[:, entry.class_index, entry.option_index]
+            traffic[key] = traffic.get(key, 0.0) + profile.multiplicity * moved
+        if profile.has_attention:
+            key = (host_unit(arch).memory, "KV cache")
+            traffic[key] = traffic.get(key, 0.0) + profile.multiplicity * (attention.kv_bytes + 0 * tokens)
+    return traffic

@@ -1,0 +1,181 @@
+"""Time of a step: the groups of every stage, composed serially or side by side."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.cost.attention import AttentionCost
+from dse.cost.crossbar import busiest_tile_ns
+from dse.cost.option import host_unit
+from dse.cost.table import CostTable
+from dse.evaluate.profile import Entry, LayerProfile, Stage
+from dse.spec.architecture import Architecture
+from dse.workload.build import Workload
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupTime:
+    """Time of one group in one stage of one layer, (P,) each [ns].
+
+    ``total = max(bound_by.values()) + fixed + link``.
+    """
+
+    bound_by: Mapping[str, Array]
+    """Resource → time it needs: memory bandwidth, compute, tile load, dependent products."""
+    fixed: Array
+    """Kernel launches, or crossings of the link."""
+    link: Array
+    """Transfer on the link."""
+
+    @property
+    def total(self) -> Array:
+        """Time of the group [ns]."""
+        return np.maximum.reduce(list(self.bound_by.values())) + self.fixed + self.link
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageTime:
+    """One stage of all layers of one profile."""
+
+    stage: Stage
+    multiplicity: int
+    groups: Mapping[str, GroupTime]
+    side_by_side: bool
+
+    @property
+    def total(self) -> Array:
+        """Time of the stage in one layer [ns]: the slowest group, or the sum of all."""
+        times = [group.total for group in self.groups.values()]
+        return np.maximum.reduce(times) if self.side_by_side else np.sum(times, axis=0)
+
+
+@dataclass(slots=True, eq=False)
+class _Sums:
+    """Running sums of one group in one stage."""
+
+    path: Array
+    compute: Array
+    fetch: Array
+    load: Array
+    fixed: Array
+    link: Array
+
+
+def stage_times(
+    arch: Architecture,
+    workload: Workload,
+    costs: CostTable,
+    profiles: Sequence[LayerProfile],
+    attention: AttentionCost,
+    tokens: Array,
+) -> tuple[StageTime, ...]:
+    """Times of every stage of every profile, in the order of execution within a layer."""
+    stages = []
+    for profile in profiles:
+        for stage, entries in profile.entries.items():
+            groups = group_times(
+                arch, workload, costs, entries, attention if stage == "attention" else None, tokens
+            )
+            side_by_side = arch.composition == "overlapped" and stage == "experts"
+            stages.append(StageTime(stage, profile.multiplicity, groups, side_by_side))
+    return tuple(stages)
+
+
+def group_times(
+    arch: Architecture,
+    workload: Workload,
+    costs: CostTable,
+    entries: Sequence[Entry],
+    attention: AttentionCost | None,
+    tokens: Array,
+) -> dict[str, GroupTime]:
+    """Time of each group that works in a stage."""
+    sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(np.zeros(tokens.shape) for _ in range(6))))
+    for entry in entries:
+        at = (slice(None), entry.class_index, entry.option_index)
+        group = sums[costs.options[entry.option_index].group]
+        visits = entry.visits(workload)
+        group.path = np.maximum(group.path, costs.path_ns[at])
+        group.compute = group.compute + visits * costs.compute_ns_per_visit[at]
+        group.fetch = group.fetch + entry.activations(tokens) * costs.fetch_ns_per_activation[at]
+        group.fixed = np.maximum(group.fixed, costs.fixed_ns[at])
+        group.link = group.link + visits * costs.link_ns_per_visit[at]
+        host_ns = visits * costs.host_ns_per_visit[at]
+        if np.any(host_ns):
+            sums[costs.host].compute = sums[costs.host].compute + host_ns
+    if attention is not None:
+        host, unit = sums[costs.host], host_unit(arch)
+        host.compute = host.compute + attention.compute_ns
+        host.fetch = host.fetch + attention.fetch_ns
+        host.fixed = np.maximum(host.fixed, unit.launch_ns)
+    for name, core_load in tile_loads(arch, workload, costs, entries, tokens).items():
+        sums[name].load = core_load
+    return {name: as_group_time(arch, costs, name, group) for name, group in sums.items()}
+
+
+def tile_loads(
+    arch: Architecture, workload: Workload, costs: CostTable, entries: Sequence[Entry], tokens: Array
+) -> dict[str, Array]:
+    """Busy time of the busiest tile of each analog group in a stage [ns]."""
+    loads: dict[str, Array] = {}
+    for core in arch.analog_cores:
+        own = [e for e in entries if costs.options[e.option_index].group == core.name]
+        if not own:
+            continue
+        slices = sum(e.n_blocks * costs.units[:, e.class_index, e.option_index] for e in own)
+        loads[core.name] = np.asarray(
+            busiest_tile_ns(
+                busiest_visits=np.maximum.reduce([e.busiest(workload, tokens) for e in own]),
+                slices_per_tile=np.ceil(slices / arch.n_tiles(core)),
+                mvm_latency_ns=core.cost.mvm.latency_ns,
+            )
+        )
+    return loads
+
+
+def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) -> GroupTime:
+    """The sums of a group under the names of the resources that bind it."""
+    if costs.is_analog[name]:
+        bound_by = {
+            f"{name} dependent products": sums.path,
+            f"{name} tile load": np.maximum(sums.load, sums.compute),
+        }
+    else:
+        bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
+    return GroupTime(bound_by, sums.fixed, sums.link)
+
+
+def time_by_resource(arch: Architecture, costs: CostTable, stages: Sequence[StageTime]) -> dict[str, Array]:
+    """Resource → its share of the critical path of a step, (P,) [ns]; the shares add up to the step time."""
+    shares: dict[str, Array] = {}
+
+    def add(name: str, value: Array) -> None:
+        shares[name] = shares.get(name, 0.0) + value
+
+    for stage in stages:
+        slowest = np.maximum.reduce([g.total for g in stage.groups.values()])
+        claimed = np.zeros(slowest.shape, dtype=bool)
+        for group, time in stage.groups.items():
+            counts = np.ones_like(claimed)
+            if stage.side_by_side:
+                counts = (time.total == slowest) & ~claimed
+                claimed |= counts
+            weight = counts * float(stage.multiplicity)
+            top = np.maximum.reduce(list(time.bound_by.values()))
+            taken = np.zeros_like(claimed)
+            for resource, value in time.bound_by.items():
+                binds = (value == top) & ~taken
+                taken |= binds
+                add(resource, weight * binds * value)
+            is_analog = costs.is_analog[group]
+            add("link latency" if is_analog else f"{group} kernel launches", weight * time.fixed)
+            if is_analog:
+                add("link bandwidth", weight * time.link)
+    return shares

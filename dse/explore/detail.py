@@ -1,0 +1,71 @@
+"""Breakdowns of the points a reader looks at: the front and the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingABC
+from typing import Any
+
+import pandas as pd
+
+from dse.errors import SpecError
+from dse.evaluate.ceiling import all_digital_mapping
+from dse.evaluate.points import evaluate_points
+from dse.explore.space import Space
+from dse.explore.sweep import design_points
+from dse.mapping.model import Mapping
+from dse.spec.values import value_at
+from dse.units import unit_of
+
+MOST_DETAILED = 24
+"""Points with a stored breakdown, at most."""
+
+
+def detailed_points(points: pd.DataFrame, reference: int | None) -> list[int]:
+    """The reference and points spread evenly over the front."""
+    front = points.index[points["on_front"]].tolist()
+    step = max(1, -(-len(front) // MOST_DETAILED))
+    chosen = front[::step]
+    for metric, best in (("energy_pj_per_token", "idxmin"), ("latency_ns_per_step", "idxmin")):
+        if front:
+            chosen.append(int(getattr(points.loc[front, metric], best)()))
+    return sorted({*chosen, *([] if reference is None else [reference])})
+
+
+def detail_frames(
+    space: Space, points: pd.DataFrame, mappings: MappingABC[str, Mapping], manifest: MappingABC[str, Any]
+) -> dict[str, pd.DataFrame]:
+    """breakdown, stages, area and traffic of the detailed points."""
+    frames: dict[str, list[pd.DataFrame]] = {"breakdown": [], "stages": [], "area": [], "traffic": []}
+    for point in detailed_points(points, manifest["reference_point"]):
+        row = points.loc[[point]]
+        arch, workload = design_points(space, row[list(space.axes)])
+        evaluation = evaluate_points(arch, workload, mappings[str(row["mapping_id"].iloc[0])])
+        digital = evaluate_points(arch, workload, all_digital_mapping(arch, workload)).bytes_per_token
+        traffic = evaluation.bytes_per_token.merge(
+            digital.rename(columns={"bytes_per_token": "all_digital_bytes_per_token"}), on=["memory", "what"], how="outer"
+        ).fillna(0.0)
+        found = {
+            "breakdown": evaluation.breakdown(),
+            "stages": evaluation.stage_frame(),
+            "area": evaluation.area_frame(),
+            "traffic": traffic,
+        }
+        for name, frame in found.items():
+            frame.insert(0, "point", point)
+            frames[name].append(frame)
+    return {name: pd.concat(found, ignore_index=True) for name, found in frames.items() if found}
+
+
+def provenance_frame(space: Space) -> pd.DataFrame:
+    """path, value, unit, source, evidence, spread_fraction, file, line of every value that the inputs give."""
+    rows = []
+    for owner in (space.architecture, space.workload):
+        for path, origin in owner.provenance.items():
+            try:
+                value = value_at(owner, path)
+            except SpecError:
+                continue
+            unit = unit_of(path.split(".")[-1]) or unit_of(path.split(".")[-2] if "." in path else "") or ""
+            rows.append((path, value, unit, origin.source or "", origin.evidence or "", origin.spread_fraction,
+                         origin.file, origin.line))  # fmt: skip
+    return pd.DataFrame(rows, columns=["path", "value", "unit", "source", "evidence", "spread_fraction", "file", "line"])

@@ -1,0 +1,104 @@
+"""What a reader needs to know of a run: inputs, versions, counts, what is not modelled."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping as MappingABC
+from typing import Any, Final
+
+import pandas as pd
+
+from dse.cost.option import host_unit
+from dse.cost.table import cost_table
+from dse.evaluate.ceiling import ceiling
+from dse.evaluate.points import evaluate_points
+from dse.explore.points import DIGITAL_FRACTION
+from dse.explore.space import Space
+from dse.mapping.model import Mapping
+from dse.spec.architecture import FlatPower
+
+SCHEMA_VERSION: Final = 1
+UNMODELLED: Final = (
+    "vector work: norms, softmax, activation functions, routing decisions, residual additions",
+    "the embedding look-up (its bytes count against memory capacity)",
+    "programming of weights, drift and its refresh, power gating",
+    "links inside a die; a block's slices are taken to sit on one die",
+    "loss from the precision of digital experts",
+)
+"""What evaluation leaves out, in words."""
+
+
+def space_manifest(
+    space: Space, points: pd.DataFrame, scores: pd.DataFrame, n_points: int, mappings: MappingABC[str, Mapping]
+) -> dict[str, Any]:
+    """The manifest of a run."""
+    arch, workload, scenario = space.architecture, space.workload, space.workload.scenario
+    counts = points["status"].value_counts().to_dict()
+    pending = n_points - len(points)
+    status_counts = {"ok": int(counts.get("ok", 0)), "infeasible": int(counts.get("infeasible", 0))}
+    length = "prompt_tokens" if scenario.phase == "prefill" else "context_tokens"
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "title": space.title or f"{arch.name} x {workload.name}",
+        "command": command_text(space),
+        "dse_version": importlib.metadata.version("dse-moe"),
+        "versions": {name: importlib.metadata.version(name) for name in ("numpy", "pandas", "pulp", "highspy")},
+        "seed": space.seed,
+        "architecture": {
+            "name": arch.name,
+            "digest": arch.digest,
+            "composition": arch.composition,
+            "energy_boundary": arch.energy_boundary,
+        },
+        "workload": {
+            "name": workload.name,
+            "digest": workload.digest,
+            "phase": scenario.phase,
+            "batch": scenario.batch,
+            length: getattr(scenario, length),
+        },
+        "axes": {path: list(values) for path, values in space.axes.items()},
+        "metrics": dict(space.metrics),
+        "limits": dict(space.limits),
+        "ranking": space.ranking,
+        "n_points": n_points,
+        "status_counts": status_counts | ({"pending": pending} if pending else {}),
+        "accuracy_status": "score_only",
+        "score": dict(scores.attrs),
+        "energy_accounting": "flat power" if isinstance(host_unit(arch).energy, FlatPower) else "per operation",
+        "unmodelled": list(UNMODELLED),
+        "reference_point": reference_point(points),
+        "ceiling": base_ceiling(space, mappings),
+    }
+
+
+def command_text(space: Space) -> str:
+    """The command that repeats the run."""
+    sets = " ".join(f"--set {path}={','.join(str(v) for v in values)}" for path, values in space.axes.items())
+    parts = [f"dse explore {space.architecture.name} {space.workload.name}", sets]
+    if space.ranking != "per_layer":
+        parts.append(f"--ranking {space.ranking}")
+    parts += [f"--limit {name}={value:g}" for name, value in space.limits.items()]
+    if space.accuracy is not None:
+        scales = ",".join(f"{s:g}" for s in space.accuracy.scales)
+        parts.append(f"--accuracy --draws {space.accuracy.draws} --candidates {space.accuracy.candidates} --scales {scales}")
+        parts.append(f"--tokens {space.accuracy.n_tokens} --items {space.accuracy.n_items}")
+    return " ".join(part for part in [*parts, f"--seed {space.seed}"] if part)
+
+
+def reference_point(points: pd.DataFrame) -> int | None:
+    """The feasible point with the most digital experts; among those the fastest."""
+    ok = points[points["status"] == "ok"]
+    if ok.empty:
+        return None
+    if DIGITAL_FRACTION in ok:
+        ok = ok[ok[DIGITAL_FRACTION] == ok[DIGITAL_FRACTION].max()]
+    return int(ok["tokens_per_s"].idxmax())
+
+
+def base_ceiling(space: Space, mappings: MappingABC[str, Mapping]) -> dict[str, float]:
+    """The ceiling of the base design under its most analog mapping."""
+    costs = cost_table(space.architecture, space.workload)
+    mapping = max(mappings.values(), key=lambda m: sum(o.precision == "analog" for o in m.placement.values()))
+    evaluation = evaluate_points(space.architecture, space.workload, mapping, costs)
+    return ceiling(space.architecture, space.workload, evaluation, costs)

@@ -1,0 +1,172 @@
+"""``explore``: every point of a space, the front, accuracy of the candidates, kept when interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dse.cost.table import cost_table
+from dse.explore.accuracy import attach, measure
+from dse.explore.detail import detail_frames, provenance_frame
+from dse.explore.manifest import space_manifest
+from dse.explore.metrics import METRICS
+from dse.explore.pareto import pareto_mask
+from dse.explore.points import DIGITAL_FRACTION, grid
+from dse.explore.space import Space
+from dse.explore.study import Study
+from dse.explore.sweep import Chunk, chunks, evaluate_rows
+from dse.mapping.baseline import Rule, rule_mapping
+from dse.mapping.model import Mapping
+from dse.sensitivity.score import score_blocks
+from dse.sensitivity.share import sensitivity_share
+from dse.spec.show import resolved_yaml
+
+Progress = Callable[[str, int, int], None]
+
+
+class InterruptedError(KeyboardInterrupt):
+    """The user stopped an exploration; ``study`` holds the finished points."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__("interrupted")
+        self.study = study
+
+
+def explore(space: Space, *, folder: str | Path | None = None, progress: Progress | None = None) -> Study:
+    """Evaluates all points of a space, finds the front, measures accuracy of its candidates.
+
+    With ``folder``, each finished chunk is written at once; calling again with the same space continues there.
+
+    Raises:
+        SpecError: a path or value of an axis is not allowed.
+        InterruptedError: the user stopped it; the finished points are in its ``study`` (and in ``folder``).
+    """
+    tell = progress or (lambda stage, done, total: None)
+    points = grid(space.axes)
+    scores = score_blocks(space.workload)
+    mappings = fraction_mappings(space, scores)
+    parts = ChunkStore(space, folder)
+    finished: list[pd.DataFrame] = []
+    done = 0
+    try:
+        for chunk in chunks(space, points):
+            name = mapping_id(space, chunk.digital_fraction)
+            share = sensitivity_share(scores, mappings[name])
+            frame = parts.get(chunk)
+            if frame is None:
+                frame, _ = evaluate_rows(space, chunk.rows, mappings[name], share)
+                frame["mapping_id"] = name
+                parts.put(chunk, frame)
+            finished.append(frame)
+            done += len(frame)
+            tell("points", done, len(points))
+        study = assemble(space, finished, len(points), scores, mappings)
+        if space.accuracy is not None:
+            study = with_accuracy(space, study, tell)
+    except KeyboardInterrupt:
+        study = assemble(space, finished, len(points), scores, mappings)
+        if folder is not None:
+            study.save(folder)
+        raise InterruptedError(study) from None
+    if folder is not None:
+        study.save(folder)
+        parts.clear()
+    return study
+
+
+def mapping_id(space: Space, digital_fraction: float) -> str:
+    """Name of the mapping that a digital fraction gives."""
+    return f"{space.ranking}_{digital_fraction:.4f}"
+
+
+def fraction_mappings(space: Space, scores: pd.DataFrame) -> dict[str, Mapping]:
+    """One mapping per digital fraction, by the ranking of the space; capacity is judged at each point."""
+    fractions = space.axes.get(DIGITAL_FRACTION, (0.0,))
+    rule: Rule = "top_k_per_layer" if space.ranking == "per_layer" else "top_k_global"
+    costs = cost_table(space.architecture, space.workload)
+    have = {group: float(costs.capacity_units[resource][0]) for group, resource in costs.resource.items()}
+    unlimited = {name: np.full_like(units, np.inf) for name, units in costs.capacity_units.items()}
+    open_costs = dataclasses.replace(costs, capacity_units=unlimited)
+    mappings = {}
+    for fraction in map(float, fractions):
+        mapping = rule_mapping(
+            space.architecture, space.workload, scores, rule=rule, digital_fraction=fraction, costs=open_costs
+        )
+        mappings[mapping_id(space, fraction)] = dataclasses.replace(mapping, units_available=have)
+    return mappings
+
+
+def assemble(
+    space: Space, frames: list[pd.DataFrame], n_points: int, scores: pd.DataFrame, mappings: dict[str, Mapping]
+) -> Study:
+    """The study of the finished points."""
+    points = pd.concat(frames).sort_index() if frames else grid(space.axes).iloc[:0]
+    if "status" not in points:
+        points = points.assign(**{m: np.nan for m in METRICS}, binding="", status="", reason="", mapping_id="")
+    ok = points["status"].to_numpy() == "ok"
+    on_front = np.zeros(len(points), dtype=bool)
+    on_front[ok] = pareto_mask(points.loc[ok, list(space.metrics)].to_numpy(), list(space.metrics.values()))
+    points = points.assign(on_front=on_front, binding=points["binding"].astype(str))
+    for name in ("loss_increase_nats", "loss_increase_low", "loss_increase_high"):
+        points[name] = np.nan
+    manifest = space_manifest(space, points, scores, n_points, mappings)
+    return Study(
+        points=points,
+        manifest=manifest,
+        mappings=mappings,
+        scores=scores,
+        frames={**detail_frames(space, points, mappings, manifest), "provenance": provenance_frame(space)},
+        inputs={"architecture.yaml": resolved_yaml(space.architecture), "workload.yaml": resolved_yaml(space.workload)},
+    )
+
+
+def with_accuracy(space: Space, study: Study, tell: Progress) -> Study:
+    """The study with the accuracy of its candidates measured."""
+    assert space.accuracy is not None
+    if not study.points["on_front"].any():
+        return study
+    measured = measure(space, study.points, study.mappings, space.accuracy, tell)
+    return dataclasses.replace(
+        study,
+        points=attach(space, study.points, measured, space.accuracy),
+        manifest={**study.manifest, "accuracy_status": "measured"},
+        frames={**study.frames, "accuracy": measured.draws, "accuracy_summary": measured.summary},
+    )
+
+
+class ChunkStore:
+    """Finished chunks of a run on disk, so that an interrupted run continues where it stopped."""
+
+    def __init__(self, space: Space, folder: str | Path | None) -> None:
+        identity = [space.architecture.digest, space.workload.digest, dict(space.axes), space.ranking, dict(space.limits)]
+        digest = hashlib.sha256(json.dumps(identity, default=float, sort_keys=True).encode()).hexdigest()[:16]
+        self.folder = None if folder is None else Path(folder) / "parts" / digest
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, chunk: Chunk) -> pd.DataFrame | None:
+        """The stored result of a chunk, or None."""
+        path = None if self.folder is None else self.folder / f"{chunk.number:06d}.parquet"
+        return pd.read_parquet(path) if path is not None and path.exists() else None
+
+    def put(self, chunk: Chunk, frame: pd.DataFrame) -> None:
+        """Stores the result of a chunk under its final name at once."""
+        if self.folder is not None:
+            partial = self.folder / f"{chunk.number:06d}.part"
+            frame.to_parquet(partial)
+            partial.replace(self.folder / f"{chunk.number:06d}.parquet")
+
+    def clear(self) -> None:
+        """Removes the chunks of a run that is complete."""
+        if self.folder is not None:
+            for path in self.folder.iterdir():
+                path.unlink()
+            self.folder.rmdir()
+            if not any(self.folder.parent.iterdir()):
+                self.folder.parent.rmdir()

@@ -1,0 +1,100 @@
+"""Evaluates the points of a space in vectorised chunks, one per mapping and structural choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping as MappingABC
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dse.evaluate.points import evaluate_points
+from dse.evaluate.result import Evaluation
+from dse.explore.metrics import METRICS
+from dse.explore.points import DIGITAL_FRACTION, ROOTS, is_structural
+from dse.explore.space import Space
+from dse.mapping.model import Mapping
+from dse.spec.architecture import Architecture
+from dse.workload.build import Workload
+
+CHUNK_POINTS = 50_000
+"""Points evaluated in one call: large enough to be vectorised, small enough to stay in memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Points that share every structural choice."""
+
+    number: int
+    rows: pd.DataFrame
+    digital_fraction: float
+
+
+def chunks(space: Space, points: pd.DataFrame) -> Iterator[Chunk]:
+    """Splits the points by structural axes, then by size."""
+    structural = [path for path, values in space.axes.items() if is_structural(path, values)]
+    groups = [rows for _, rows in points.groupby(structural, sort=False)] if structural else [points]
+    number = 0
+    for group in groups:
+        fraction = float(group[DIGITAL_FRACTION].iloc[0]) if DIGITAL_FRACTION in group else 0.0
+        for start in range(0, len(group), CHUNK_POINTS):
+            yield Chunk(number, group.iloc[start : start + CHUNK_POINTS], fraction)
+            number += 1
+
+
+def design_points(space: Space, rows: pd.DataFrame) -> tuple[Architecture, Workload]:
+    """The architecture and workload of some rows: arrays where an axis varies among them, else one value."""
+    values: dict[str, NDArray[np.float64] | float | str] = {}
+    for path in space.axes:
+        if path == DIGITAL_FRACTION:
+            continue
+        column = rows[path].to_numpy()
+        first = column[0]
+        if len(column) == 1 or is_structural(path, space.axes[path]):
+            values[path] = first.item() if isinstance(first, np.generic) else first
+        else:
+            values[path] = column
+    of_arch = {path: value for path, value in values.items() if path.split(".")[0] in ROOTS}
+    of_workload = {path: value for path, value in values.items() if path not in of_arch}
+    arch = space.architecture.with_values(of_arch) if of_arch else space.architecture
+    workload = space.workload.with_values(of_workload) if of_workload else space.workload
+    return arch, workload
+
+
+def evaluate_rows(space: Space, rows: pd.DataFrame, mapping: Mapping, share: float) -> tuple[pd.DataFrame, Evaluation]:
+    """Metrics, status and reason of some points under one mapping; and the evaluation behind them."""
+    arch, workload = design_points(space, rows)
+    evaluation = evaluate_points(arch, workload, mapping)
+    frame = rows.copy()
+    for metric in METRICS:
+        value = share if metric == "sensitivity_share" else getattr(evaluation, metric)
+        frame[metric] = np.broadcast_to(np.asarray(value, np.float64), (len(rows),)).copy()
+    binding = evaluation.binding
+    frame["binding"] = pd.Categorical(np.broadcast_to(np.asarray(binding, dtype=object), (len(rows),)))
+    frame["status"], frame["reason"] = status_and_reason(space.limits, arch, evaluation, frame)
+    return frame, evaluation
+
+
+def status_and_reason(
+    limits: MappingABC[str, float], arch: Architecture, evaluation: Evaluation, frame: pd.DataFrame
+) -> tuple[list[str], list[str]]:
+    """``ok``, or ``infeasible`` with every limit that is broken, by how much."""
+    n = len(frame)
+    broken: list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]] = []
+    for name, (need, have, _) in evaluation.limit_problems(arch).items():
+        broken.append((name, _spread(need, n) > _spread(have, n) * (1 + 1e-9), _spread(need, n) / _spread(have, n)))
+    for name, value in limits.items():
+        kind, metric = name.split("_", 1)
+        found = frame[metric].to_numpy()
+        excess = found / value if kind == "max" else value / np.maximum(found, 1e-300)
+        broken.append((name, excess > 1 + 1e-9, excess))
+    reasons = np.full(n, "", dtype=object)
+    for name, mask, excess in broken:
+        reasons[mask] += np.array([f"{name} exceeded {x:.3g}-fold; " for x in excess[mask]], dtype=object)
+    status = np.where(reasons == "", "ok", "infeasible")
+    return status.tolist(), [reason.removesuffix("; ") for reason in reasons]
+
+
+def _spread(value: object, n: int) -> NDArray[np.float64]:
+    return np.broadcast_to(np.asarray(value, np.float64), (n,))
