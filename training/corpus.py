@@ -185,6 +185,9 @@ def main() -> None:
     }
     listing["sha256"] = hashlib.sha256("".join(d.sha256 for d, _ in documents).encode()).hexdigest()
     (work / "corpus.json").write_text(json.dumps(listing, indent=0))
+    rows = [f"{d.source},{d.path},{d.bytes},{d.split},{d.sha256}" for d, _ in documents]
+    head = f"# python {listing['python']}; packages {listing['packages']}; sha256 over all files {listing['sha256']}"
+    (work / "corpus.csv").write_text("\n".join([head, "source,path,bytes,split,sha256", *rows]) + "\n")
     print(counts, listing["bytes"], len(dropped), "held-out files dropped as near-duplicates")
 
 
