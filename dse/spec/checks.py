@@ -89,7 +89,7 @@ def workload_violations(spec: WorkloadSpec, given: Iterable[str]) -> Iterator[Vi
     paths = set(given)
     if spec.routing.kind == "zipf" and "routing.zipf_exponent" not in paths:
         yield Violation(("routing", "kind"), "zipf needs a zipf_exponent; add zipf_exponent: 1.0")
-    if spec.routing.kind == "uniform" and "routing.zipf_exponent" in paths:
+    if spec.routing.kind == "uniform" and np.any(np.asarray(spec.routing.zipf_exponent) != 0):
         yield Violation(
             ("routing", "zipf_exponent"), "has no meaning with kind: uniform; write kind: zipf or leave it out"
         )

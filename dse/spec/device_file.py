@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from dse.errors import Problem, SpecError
 from dse.spec.checks import Violation, device_violations
 from dse.spec.device import Device
+from dse.spec.digest import digest_of
 from dse.spec.document import read_document
 from dse.spec.findings import Findings
-from dse.spec.node import Node, child, label, name_of
+from dse.spec.node import Node, child, label, name_of, provenance_of
+from dse.spec.provenance import Provenance
 from dse.spec.translate import validated
 from dse.spec.unmodelled import find_unmodelled
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedDevice:
+    """A device with the origin of each value."""
+
+    spec: Device
+    provenance: Mapping[str, Provenance]
+    digest: str
+    file: str
+    """How messages call the file."""
+
+
 def load_device(path: str | Path) -> Device:
     """Reads a device file (or the name of a shipped one).
+
+    Raises:
+        SpecError: every problem of the file, with line and column.
+    """
+    return load_device_file(path).spec
+
+
+def load_device_file(path: str | Path) -> LoadedDevice:
+    """Reads a device file and keeps the origin of each value.
 
     Raises:
         SpecError: every problem of the file, with line and column.
@@ -27,7 +50,7 @@ def load_device(path: str | Path) -> Device:
     device = validated(document.root, Device, findings)
     report(device_violations(device), document.root, findings)
     findings.raise_if_any()
-    return device
+    return LoadedDevice(device, provenance_of(document.root), digest_of(device), document.file.shown)
 
 
 def report(violations: Iterable[Violation], root: Node, findings: Findings) -> None:

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dse.errors import Problem, SpecError
+from dse.spec.fields import fields_of
 from dse.spec.findings import Findings
-from dse.spec.node import OVERRIDE, Node, Place, name_of
+from dse.spec.node import OVERRIDE, Node, Place, leaves, name_of
 from dse.spec.read import read_value
 from dse.spec.suggest import did_you_mean
 
@@ -52,7 +53,16 @@ def split_override(text: str) -> tuple[str, str]:
 def apply_overrides(root: Node, overrides: Mapping[str, Node], spec_class: type, findings: Findings) -> Node:
     """The tree with other values; a path that leads nowhere is a problem."""
     for path, value in overrides.items():
-        root = _applied(root, path, path.split("."), value, findings)
+        steps = path.split(".")
+        if steps[0] in fields_of(spec_class):
+            root = _applied(root, path, steps, value, findings)
+            continue
+        known = [other for other, _ in leaves(root)]
+        same_end = [other for other in known if other.rsplit(".", maxsplit=1)[-1] == steps[-1]]
+        hint = (
+            did_you_mean(path, same_end) or did_you_mean(path, known) or did_you_mean(steps[0], fields_of(spec_class))
+        )
+        findings.add(_PLACE, path, f"unknown path{hint}")
     return root
 
 

@@ -46,6 +46,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 for _name, _pattern, _first in _CORE:
     _Loader.add_implicit_resolver(_TAG + _name, _pattern, _first)
 
+CORE_RESOLVERS: Final = _Loader.yaml_implicit_resolvers
+"""First character of a text → tags and patterns of the YAML 1.2 core schema, as PyYAML keeps them."""
+
 
 def read_file(path: Path, shown: str, problems: list[Problem]) -> Node | None:
     """The tree of a YAML file; None where nothing could be read.

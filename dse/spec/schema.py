@@ -1,0 +1,167 @@
+"""JSON Schema of each kind of spec file, for completion and checks in editors."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+import sys
+from functools import cache
+from itertools import pairwise
+from typing import Any, Final, Literal, get_args
+
+from dse.spec.architecture import ArchitectureSpec
+from dse.spec.device import Device
+from dse.spec.fields import fields_of
+from dse.spec.provenance import Evidence
+from dse.spec.scenario import WorkloadSpec
+from dse.spec.space import SpaceSpec
+from dse.spec.translate import adapter
+
+SchemaKind = Literal["arch", "device", "workload", "space"]
+Schema = dict[str, Any]
+
+FILE_NAMES: Final[dict[SchemaKind, str]] = {
+    "arch": "architecture.schema.json",
+    "device": "device.schema.json",
+    "workload": "workload.schema.json",
+    "space": "space.schema.json",
+}
+"""Name of the schema file of each kind."""
+
+_CLASSES: Final[dict[SchemaKind, type]] = {
+    "arch": ArchitectureSpec,
+    "device": Device,
+    "workload": WorkloadSpec,
+    "space": SpaceSpec,
+}
+_TITLES: Final[dict[SchemaKind, str]] = {
+    "arch": "Architecture",
+    "device": "Memory device",
+    "workload": "Workload",
+    "space": "Space of designs",
+}
+_ORIGIN_PARTS: Final[Schema] = {
+    "source": {"type": "string", "description": "Where the values come from."},
+    "evidence": {"enum": list(get_args(Evidence)), "description": "How well the values are known."},
+    "spread_fraction": {"type": "number", "minimum": 0, "description": "Relative standard deviation of the values."},
+}
+_ORIGIN: Final[Schema] = {key: {"$ref": f"#/$defs/{key}"} for key in _ORIGIN_PARTS}
+_EXTENDS: Final[Schema] = {
+    "type": "string",
+    "description": "A file whose values hold where this file gives none; it may not extend another.",
+}
+_FREE: Final = frozenset({"notes", "axes"})
+"""Mappings with keys of the user's own, which carry no origin."""
+
+
+def json_schema(kind: SchemaKind) -> Schema:
+    """JSON Schema of a kind of spec file (draft 2020-12).
+
+    A value may also be ``{value, source, evidence, spread_fraction}``; a file with ``extends`` need not be complete.
+    """
+    raw = copy.deepcopy(adapter(_CLASSES[kind]).json_schema())
+    parts: Schema = raw.pop("$defs", {})
+    parts["File"] = raw
+    described = {spec_class.__name__: spec_class for spec_class in _all_classes(_CLASSES[kind])}
+    described["File"] = _CLASSES[kind]
+    complete = {name: _with_origins(part, described[name]) for name, part in parts.items()}
+    complete["File"]["properties"]["extends"] = _EXTENDS
+    partial = {f"Partial{name}": _partial(part) for name, part in complete.items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": _TITLES[kind],
+        "type": "object",
+        "if": {"required": ["extends"]},
+        "then": {"$ref": "#/$defs/PartialFile"},
+        "else": {"$ref": "#/$defs/File"},
+        "$defs": {**complete, **partial, **_ORIGIN_PARTS},
+    }
+
+
+def _all_classes(spec_class: type) -> list[type]:
+    """A spec class and every class its fields may hold."""
+    found = [spec_class]
+    for current in found:  # grows while it is read
+        for field in fields_of(current).values():
+            kinds = [kind for kind in (field.kind, field.kind.entries) if kind is not None]
+            found += [inner for kind in kinds for inner in kind.classes if inner not in found]
+    return found
+
+
+@cache
+def field_descriptions(spec_class: type) -> dict[str, str]:
+    """Docstring of each field of a class, those of its parents included."""
+    parent = spec_class.__base__
+    found = dict(field_descriptions(parent)) if parent is not None and parent is not object else {}
+    tree = ast.parse(inspect.getsource(sys.modules[spec_class.__module__]))
+    body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == spec_class.__name__)
+    for field, text in pairwise(body):
+        is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        if is_text and isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            assert isinstance(text, ast.Expr)
+            assert isinstance(text.value, ast.Constant)
+            found[field.target.id] = inspect.cleandoc(str(text.value.value))
+    return found
+
+
+def _with_origins(part: Schema, spec_class: type) -> Schema:
+    """The schema of a class in which values and mappings may state their origin."""
+    texts = field_descriptions(spec_class)
+    properties: Schema = {}
+    for field in fields_of(spec_class).values():
+        schema = part["properties"][field.key]
+        for name in ("title", "default"):
+            schema.pop(name, None)
+        schema = {"anyOf": [{"type": "string"}, schema]} if field.key == "device" else schema
+        wrapped = schema if field.key in _FREE else _value(schema)
+        properties[field.key] = {"description": texts[field.name], **wrapped}
+    kept = {name: part[name] for name in ("required",) if name in part}
+    doc = inspect.cleandoc(spec_class.__doc__ or "")
+    is_shut = {"additionalProperties": False}
+    return {"description": doc, "type": "object", "properties": properties | _ORIGIN, **kept, **is_shut}
+
+
+def _value(schema: Schema) -> Schema:
+    """The schema of a value, or of ``{value, source, …}``; parts and lists of parts stay as they are."""
+    given = schema.get("anyOf") or schema.get("oneOf") or [schema]
+    options = [_value_parts(option) for option in given]
+    plain = [option for option in options if not _is_part(option)]
+    if plain:
+        value = plain[0] if len(plain) == 1 else {"anyOf": plain}
+        stated = {"type": "object", "properties": {"value": value, **_ORIGIN}, "required": ["value"]}
+        options.append({**stated, "additionalProperties": False})
+    return options[0] if len(options) == 1 else {"anyOf": options}
+
+
+def _value_parts(schema: Schema) -> Schema:
+    """A mapping by precision with its keys spelled out, so that it may also state an origin."""
+    if "additionalProperties" not in schema or not isinstance(schema["additionalProperties"], dict):
+        return schema
+    entry = _value(schema["additionalProperties"])
+    keys = schema.get("propertyNames", {}).get("enum")
+    size = {"minProperties": schema["minProperties"]} if "minProperties" in schema else {}
+    if keys is None:
+        return {"type": "object", "properties": dict(_ORIGIN), "additionalProperties": entry, **size}
+    properties = {key: entry for key in keys} | _ORIGIN
+    return {"type": "object", "properties": properties, "additionalProperties": False, **size}
+
+
+def _is_part(schema: Schema) -> bool:
+    return "$ref" in schema or schema.get("type") in ("object", "null") or "$ref" in schema.get("items", {})
+
+
+def _partial(part: Any) -> Any:
+    """The same schema with nothing required."""
+    if isinstance(part, list):
+        return [_partial(entry) for entry in part]
+    if not isinstance(part, dict):
+        return part
+    changed = {
+        key: _partial(entry)
+        for key, entry in part.items()
+        if key not in ("minItems", "minProperties") and not (key == "required" and entry != ["value"])
+    }
+    if changed.get("$ref", "").removeprefix("#/$defs/") not in ("", *_ORIGIN_PARTS):
+        changed["$ref"] = changed["$ref"].replace("#/$defs/", "#/$defs/Partial")
+    return changed
