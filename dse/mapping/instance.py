@@ -84,7 +84,8 @@ class Instance:
     standing_mw: float
     tokens: float
     """Tokens of a step."""
-    overlapped: bool
+    side_by_side: Bools
+    """(S,): whether the groups of the stage work at the same time (else one after the other)."""
 
     @property
     def rank_score(self) -> Array:
@@ -174,7 +175,7 @@ def make_instance(
         background_pj=float(has_attention.sum()) * (background(attention.compute_pj) + background(attention.memory_pj)),
         standing_mw=at_point(costs.standing_power_mw, costs.n_points, point),
         tokens=tokens,
-        overlapped=arch.composition == "overlapped",
+        side_by_side=np.array([name == "experts" for _, name in stages]) & (arch.composition == "overlapped"),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,32 +39,51 @@ def energy_pj_per_token(instance: Instance, choice: Choice) -> float:
 def step_ns(instance: Instance, choice: Choice) -> float:
     """Time of a step [ns]: the stages one after the other."""
     times = group_times_ns(instance, choice)
-    serial = times.sum(axis=1)
-    if not instance.overlapped:
-        return float(serial.sum())
-    is_experts = np.array([name == "experts" for _, name in instance.stages])
-    return float(np.where(is_experts, times.max(axis=1), serial).sum())
+    return float(np.where(instance.side_by_side, times.max(axis=1), times.sum(axis=1)).sum())
 
 
 def group_times_ns(instance: Instance, choice: Choice) -> Array:
     """(S, G): time of each group in each stage [ns]; the formula of ``CostTable``."""
-    shape = (len(instance.stages), len(instance.groups))
-    cell = instance.stage * shape[1] + instance.group[choice]
+    return group_loads(instance, choice, np.ones(len(choice), dtype=bool)).total_ns()
 
-    def total(values: Array, cells: Choice = cell) -> Array:
-        return summed(chosen(values, choice), cells, shape[0] * shape[1]).reshape(shape)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupLoads:
+    """Parts of the time of each group in each stage, (S, G) each [ns]."""
+
+    path: Array
+    compute: Array
+    fetch: Array
+    fixed: Array
+    link: Array
+
+    def total_ns(self) -> Array:
+        """(S, G): the largest of path, compute and fetch, plus what is fixed and the link."""
+        busy: Array = np.maximum(self.path, np.maximum(self.compute, self.fetch))
+        return busy + self.fixed + self.link
+
+
+def group_loads(instance: Instance, choice: Choice, mask: NDArray[np.bool_]) -> GroupLoads:
+    """Loads by the blocks of a mask under their options, and by attention scores."""
+    n_stages, n_groups = len(instance.stages), len(instance.groups)
+    stage, option = instance.stage[mask], choice[mask]
+    at = (np.flatnonzero(mask), option)
+    cell, host_cell = stage * n_groups + instance.group[option], stage * n_groups + instance.host
+
+    def total(values: Array, cells: Choice) -> Array:
+        return summed(values[at], cells, n_stages * n_groups).reshape(n_stages, n_groups)
 
     def largest(values: Array) -> Array:
-        found = np.zeros(shape[0] * shape[1])
-        np.maximum.at(found, cell, chosen(values, choice))
-        return found.reshape(shape)
+        found = np.zeros(n_stages * n_groups)
+        np.maximum.at(found, cell, values[at])
+        return found.reshape(n_stages, n_groups)
 
-    compute, fetch, fixed = total(instance.compute_ns), total(instance.fetch_ns), largest(instance.fixed_ns)
-    compute += total(instance.host_ns, instance.stage * shape[1] + instance.host)
+    compute = total(instance.compute_ns, cell) + total(instance.host_ns, host_cell)
+    fetch, fixed = total(instance.fetch_ns, cell), largest(instance.fixed_ns)
     compute[:, instance.host] += instance.host_compute_ns
     fetch[:, instance.host] += instance.host_fetch_ns
     fixed[:, instance.host] = np.maximum(fixed[:, instance.host], instance.host_fixed_ns)
-    return np.maximum(largest(instance.path_ns), np.maximum(compute, fetch)) + fixed + total(instance.link_ns)
+    return GroupLoads(largest(instance.path_ns), compute, fetch, fixed, total(instance.link_ns, cell))
 
 
 def units_by_resource(instance: Instance, choice: Choice) -> Array:

@@ -1,0 +1,107 @@
+"""Runs a model through a solver in a child process with a deadline of our own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+WORKER: Final = Path(__file__).with_name("worker.py")
+GRACE_S: Final = 2.0
+"""Time beyond the limit that the solver gets to stop by itself [s]."""
+
+Outcome = Literal["optimal", "infeasible", "time_limit", "failed"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Answer:
+    """What a solver found in time."""
+
+    status: Outcome
+    bound: float | None
+    """Proven lower bound of the model's objective; None: none is known."""
+    values: dict[str, float] = field(default_factory=dict)
+    """Variable → value, zeros left out; empty: no solution."""
+    solver: str = ""
+    seconds: float = 0.0
+
+
+def default_solver() -> str:
+    """``highs`` where highspy is installed, else ``cbc``."""
+    return "highs" if importlib.util.find_spec("highspy") else "cbc"
+
+
+def solve_model(
+    write: Callable[[Path], None],
+    *,
+    start: dict[str, float] | None = None,
+    time_limit_s: float,
+    gap: float,
+    seed: int,
+    solver: str | None = None,
+) -> Answer:
+    """Solves the model that ``write`` writes as an MPS file.
+
+    After the deadline the child is ended and the relaxation's bound, if known, is the answer.
+    """
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="dse-mapping-") as folder:
+        file, start_file = Path(folder, "model.mps"), Path(folder, "start.json")
+        write(file)
+        start_file.write_text(json.dumps(start or {}), encoding="utf-8")
+        left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
+        arguments = [solver or default_solver(), file, start_file, left_s, gap, seed]
+        command = [sys.executable, "-P", str(WORKER), *map(str, arguments)]
+        lines, errors = run_until(command, left_s + GRACE_S)
+    answer = read_answer(lines, time.monotonic() - begin)
+    if answer is None:
+        assert time.monotonic() - begin >= left_s, f"solver process failed:\n{errors}"
+        return Answer(status="time_limit", bound=None, seconds=time.monotonic() - begin)
+    return answer
+
+
+def run_until(command: list[str], deadline_s: float) -> tuple[list[str], str]:
+    """Output lines and errors of a command that is ended at the deadline."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True) as process:
+        try:
+            output, errors = process.communicate(timeout=deadline_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, errors = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+    return output.splitlines(), errors
+
+
+def read_answer(lines: list[str], seconds: float) -> Answer | None:
+    """The answer in the worker's lines; a cut-off last line is left out."""
+    bound: float | None = None
+    answer = None
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if event["event"] == "relaxation":
+            bound = event["bound"]
+            status: Outcome = "infeasible" if event["status"] == "infeasible" else "time_limit"
+            answer = Answer(status=status, bound=bound, seconds=seconds)
+        else:
+            found = [value for value in (bound, event["bound"]) if value is not None]
+            answer = Answer(
+                status=event["status"],
+                bound=max(found, default=None),
+                values=event["values"],
+                solver=event["solver"],
+                seconds=seconds,
+            )
+    return answer

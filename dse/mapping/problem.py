@@ -1,0 +1,220 @@
+"""The mapping program, as a PuLP model.
+
+Sets: blocks b, options o = (group, format, copies), groups g (analog A, digital D), resources r, stages s of all
+layers, pools p of blocks that differ in nothing but their score.
+
+Given: u_bo capacity units, C_r capacity, σ_bo score, e_bo energy of a step, c_bo, f_bo, l_bo, h_bo compute, memory,
+link and host time of a step, π_bo path, φ_bo fixed time, W standing power, n tokens of a step. A block with one option
+is a constant. Attention scores and the KV cache are constants of the host unit.
+
+Variables: k_po ∈ {0..|p|} blocks of a pool under an option; x_bo ∈ [0, 1] where scores count and |p| > 1;
+y_so ∈ {0, 1} option in use in a stage; T_sg, F_sg busy and fixed time of a group in a stage; τ_s time of a stage.
+
+    assignment   Σ_o k_po = |p|;   Σ_o x_bo = 1;   Σ_{b in p} x_bo = k_po
+    capacity     Σ u_po k_po <= C_r − fixed, in units of the smallest block and rounded down where all sizes are its
+                 multiples
+    budgets      Σ_{p experts of l, o in D} k_po <= K_l;   the same over all layers: <= K or = K
+    sensitivity  S = Σ σ_bo x_bo <= S_max;   the experts' part <= share · Σ_experts max_{o in A} σ_bo
+    use          k_po <= |p| y_so
+    time         T_sg >= Σ c_po k_po (host: + Σ h_po k_po);   T_sg >= Σ f_po k_po;   T_sg >= π_so y_so;
+                 F_sg >= φ_so y_so;   τ_s >= T_sg + F_sg + Σ l_po k_po side by side, = their sum over g otherwise
+    energy       E = (Σ e_po k_po + W Σ τ_s + constants) / n <= E_max
+
+Objective: S or E. Given the counts k, the best x of each pool is integral (a transportation problem), and energy,
+capacity and budgets do not see x: so x needs no integrality, and the scores of one pool are dealt out afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.mapping.instance import Instance
+from dse.mapping.limits import MappingLimits
+from dse.mapping.objective import energy_pj_per_token, group_loads, step_ns, summed
+from dse.mapping.pools import Pool, fixed_choice, make_pools
+from dse.mapping.program import Program, Terms
+from dse.mapping.stage_time import add_stage_time
+
+Objective = Literal["sensitivity", "energy"]
+Array = NDArray[np.float64]
+
+
+def build_program(instance: Instance, objective: Objective, limits: MappingLimits, *, elastic: bool = False) -> Program:
+    """The program of an instance under an objective and limits.
+
+    Args:
+        instance: blocks, options, costs, scores.
+        objective: what is minimised.
+        limits: besides capacity.
+        elastic: let every limit and capacity be missed, and minimise by how much (as shares of the limits) instead.
+    """
+    with_score = objective == "sensitivity" or not (
+        limits.max_sensitivity is None and limits.max_sensitivity_share is None
+    )
+    with_energy = objective == "energy" or limits.max_energy_pj_per_token is not None
+    program = add_assignment(instance, make_pools(instance, with_energy=with_energy), with_score=with_score)
+    program.elastic = elastic
+    add_capacity(program)
+    add_budgets(program, limits)
+    if with_score:
+        add_sensitivity_limits(program, limits)
+    energy, reference, constant = add_energy(program) if with_energy else ([], 1.0, 0.0)
+    if limits.max_energy_pj_per_token is not None:
+        rhs = (limits.max_energy_pj_per_token - constant) / reference
+        program.add_row("max_energy_pj_per_token", energy, "<=", rhs, limit=True)
+    if elastic:
+        program.minimise([(slack, 1.0) for slack in program.slack.values()])
+    elif objective == "energy":
+        program.minimise(energy, scale=reference, constant=constant)
+    else:
+        scale = score_scale(instance)
+        terms = score_terms(program, instance.score / scale)
+        program.minimise(terms, scale=scale, constant=fixed_score(instance))
+    return program
+
+
+def add_assignment(instance: Instance, pools: tuple[Pool, ...], *, with_score: bool) -> Program:
+    """Counts of each pool, shares of each block where scores count, and the rows that tie them."""
+    program = Program(instance, pools)
+    count, take = program.count, program.take
+    for p, pool in enumerate(pools):
+        for o in pool.options.tolist():
+            count[p, o] = program.add_variable(f"k{len(count)}", 0.0, float(pool.size), is_integer=True)
+            for b in pool.members.tolist() if with_score and pool.size > 1 else ():
+                take[b, o] = program.add_variable(f"x{len(take)}", 0.0, 1.0)
+    for p, pool in enumerate(pools):
+        first, options = instance.blocks[pool.members[0]].name, pool.options.tolist()
+        program.add_row(f"assignment[{first}]", [(count[p, o], 1.0) for o in options], "=", float(pool.size))
+        if not (with_score and pool.size > 1):
+            continue
+        members = pool.members.tolist()
+        for b in members:
+            name = f"assignment[{instance.blocks[b].name}]"
+            program.add_row(name, [(take[b, o], 1.0) for o in options], "=", 1.0)
+        for o in options:
+            terms = [(take[b, o], 1.0) for b in members]
+            program.add_row(f"count[{first}, {o}]", [*terms, (count[p, o], -1.0)], "=", 0.0)
+    return program
+
+
+def add_capacity(program: Program) -> None:
+    """One row per resource that some free block may use."""
+    instance = program.instance
+    room = instance.capacity - fixed_units(instance)
+    for resource, name in enumerate(instance.resources):
+        used = [
+            (variable, float(instance.units[program.pools[p].members[0], o]))
+            for (p, o), variable in program.count.items()
+            if instance.resource[o] == resource
+        ]
+        sizes = np.array([size for _, size in used if size > 0])
+        if not len(sizes):
+            continue
+        smallest = float(sizes.min())
+        rhs = float(room[resource]) / smallest
+        if np.allclose(sizes / smallest, np.round(sizes / smallest), rtol=0, atol=1e-9):
+            rhs = math.floor(rhs + 1e-9)
+        terms = [(variable, size / smallest) for variable, size in used if size > 0]
+        program.add_row(f"capacity[{name}]", terms, "<=", rhs, limit=True)
+
+
+def add_budgets(program: Program, limits: MappingLimits) -> None:
+    """Limits on the number of digital experts, per layer and over all."""
+    instance = program.instance
+    fixed = fixed_choice(instance)
+    pinned = instance.is_expert & (fixed >= 0) & ~instance.is_analog[fixed]
+    by_layer: dict[int, Terms] = {}
+    for (p, o), variable in program.count.items():
+        first = int(program.pools[p].members[0])
+        if instance.is_expert[first] and not instance.is_analog[o]:
+            by_layer.setdefault(int(instance.layer[first]), []).append((variable, 1.0))
+    if limits.max_digital_experts_per_layer is not None:
+        most = math.floor(limits.max_digital_experts_per_layer)
+        for layer, terms in by_layer.items():
+            rhs = float(most - int((pinned & (instance.layer == layer)).sum()))
+            program.add_row(f"max_digital_experts_per_layer[{layer}]", terms, "<=", rhs, limit=True)
+    everywhere = [term for terms in by_layer.values() for term in terms]
+    n_pinned = int(pinned.sum())
+    if limits.max_digital_experts is not None:
+        rhs = float(math.floor(limits.max_digital_experts) - n_pinned)
+        program.add_row("max_digital_experts", everywhere, "<=", rhs, limit=True)
+    wanted = limits.n_digital(int(instance.is_expert.sum()))
+    if wanted is not None:
+        program.add_row("digital_fraction", everywhere, "=", float(wanted - n_pinned), limit=True)
+
+
+def add_sensitivity_limits(program: Program, limits: MappingLimits) -> None:
+    """Limits on the summed scores."""
+    instance, scale = program.instance, score_scale(program.instance)
+    if limits.max_sensitivity is not None:
+        rhs = (limits.max_sensitivity - fixed_score(instance)) / scale
+        program.add_row("max_sensitivity", score_terms(program, instance.score / scale), "<=", rhs, limit=True)
+    if limits.max_sensitivity_share is not None:
+        score = np.where(instance.is_expert[:, None], instance.score, 0.0)
+        fixed = fixed_choice(instance)
+        pinned = float(score[fixed >= 0, fixed[fixed >= 0]].sum())
+        total = float(instance.rank_score[instance.is_expert].sum())
+        rhs = (limits.max_sensitivity_share * total - pinned) / scale
+        program.add_row("max_sensitivity_share", score_terms(program, score / scale), "<=", rhs, limit=True)
+
+
+def score_terms(program: Program, score: Array) -> Terms:
+    """The sum of scores over all free blocks."""
+    terms: Terms = [(v, float(score[b, o])) for (b, o), v in program.take.items() if score[b, o]]
+    for (p, o), variable in program.count.items():
+        members = program.pools[p].members
+        if (int(members[0]), o) not in program.take and score[members[0], o]:
+            terms.append((variable, float(score[members[0], o])))
+    return terms
+
+
+def add_energy(program: Program) -> tuple[Terms, float, float]:
+    """Adds the time rows; the energy per token of free blocks over a reference, that reference, the constant part.
+
+    The constant part [pJ/token]: blocks with one option, background, and the time of stages without any choice.
+    """
+    instance = program.instance
+    fixed = fixed_choice(instance)
+    first = np.where(instance.allowed.any(axis=1), instance.allowed.argmax(axis=1), 0)
+    reference = max(energy_pj_per_token(instance, first), 1e-300)
+    per_model_unit = reference * instance.tokens
+    energy = float(instance.energy_pj[fixed >= 0, fixed[fixed >= 0]].sum()) + instance.background_pj
+    terms: Terms = [
+        (variable, float(instance.energy_pj[program.pools[p].members[0], o]) / per_model_unit)
+        for (p, o), variable in program.count.items()
+    ]
+    if instance.standing_mw > 0:
+        loads = group_loads(instance, fixed, fixed >= 0)
+        times = loads.total_ns()
+        stage_ns = np.where(instance.side_by_side, times.max(axis=1), times.sum(axis=1))
+        unit_ns = max(step_ns(instance, first) / len(instance.stages), 1e-300)
+        for stage in sorted({int(instance.stage[pool.members[0]]) for pool in program.pools}):
+            variable = add_stage_time(program, stage, loads, unit_ns)
+            terms.append((variable, instance.standing_mw * unit_ns / per_model_unit))
+            stage_ns[stage] = 0.0
+        energy += instance.standing_mw * float(stage_ns.sum())
+    return terms, reference, energy / instance.tokens
+
+
+def fixed_units(instance: Instance) -> Array:
+    """(R,): capacity that blocks with one option take."""
+    fixed = fixed_choice(instance)
+    mask = np.flatnonzero(fixed >= 0)
+    units = instance.units[mask, fixed[mask]]
+    return summed(units, instance.resource[fixed[mask]], len(instance.resources))
+
+
+def fixed_score(instance: Instance) -> float:
+    """Scores of blocks with one option."""
+    fixed = fixed_choice(instance)
+    return float(instance.score[fixed >= 0, fixed[fixed >= 0]].sum())
+
+
+def score_scale(instance: Instance) -> float:
+    """Mean positive score: what scores are divided by in the model."""
+    positive = instance.score[instance.score > 0]
+    return float(positive.mean()) if len(positive) else 1.0

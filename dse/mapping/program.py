@@ -1,0 +1,109 @@
+"""A PuLP model with the tables that lead from its variables and rows back to blocks and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+import pulp
+
+from dse.mapping.instance import Instance
+from dse.mapping.objective import Choice
+from dse.mapping.pools import Pool, distribute, fixed_choice
+
+Variable: TypeAlias = pulp.LpVariable
+Terms = list[tuple[Variable, float]]
+
+SENSES: Final = {"<=": pulp.LpConstraintLE, ">=": pulp.LpConstraintGE, "=": pulp.LpConstraintEQ}
+
+
+@dataclass(slots=True, eq=False)
+class Program:
+    """A PuLP model with the tables that lead from its variables and rows back to blocks and limits."""
+
+    instance: Instance
+    pools: tuple[Pool, ...]
+    count: dict[tuple[int, int], Variable] = field(default_factory=dict)
+    """(pool, option) → blocks of the pool under the option."""
+    take: dict[tuple[int, int], Variable] = field(default_factory=dict)
+    """(block, option) → share of the block under the option, where scores count."""
+    use: dict[tuple[int, int, int], Variable] = field(default_factory=dict)
+    """(stage, block class, option) → whether the option is in use there."""
+    rows: dict[str, str] = field(default_factory=dict)
+    """Name of a row in the model → what it stands for; the model's own names carry no meaning."""
+    slack: dict[str, Variable] = field(default_factory=dict)
+    """What a row stands for → by how much it is missed, in units of its right side (elastic programs)."""
+    elastic: bool = False
+    """Whether limits and capacities may be missed at a price."""
+    model: pulp.LpProblem = field(default_factory=lambda: pulp.LpProblem("mapping", pulp.LpMinimize))
+    scale: float = 1.0
+    """Value of the objective = scale · (value in the model)."""
+
+    def add_variable(
+        self, name: str, low: float = 0.0, high: float | None = None, *, is_integer: bool = False
+    ) -> Variable:
+        """A new variable of the model."""
+        kind = pulp.LpInteger if is_integer else pulp.LpContinuous
+        variable: Variable = self.model.add_variable(name, low, high, kind)
+        return variable
+
+    def minimise(self, terms: Terms, *, scale: float = 1.0, constant: float = 0.0) -> None:
+        """Sets the objective: terms and constant, in the model divided by the scale.
+
+        The constant is a variable fixed at 1, so that the solver's relative gap is that of the whole objective.
+        """
+        self.scale = scale
+        whole = [*terms, (self.add_variable("one", 1.0, 1.0), constant / scale)] if constant else terms
+        self.model.setObjective(pulp.LpAffineExpression(whole))
+
+    def write(self, file: Path) -> None:
+        """Writes the model as an MPS file."""
+        self.model.writeMPS(str(file))
+
+    def add_row(self, name: str, terms: Terms, sense: str, rhs: float, *, limit: bool = False) -> None:
+        """Adds one row; a limit of an elastic program may be missed at a price."""
+        if limit and self.elastic:
+            size = max(abs(rhs), 1.0)
+            for sign in (-1.0, 1.0) if sense == "=" else (-1.0,) if sense == "<=" else (1.0,):
+                label = name if sense != "=" else f"{name} ({'at most' if sign < 0 else 'at least'})"
+                self.slack[label] = self.add_variable(f"s{len(self.slack)}")
+                terms = [*terms, (self.slack[label], sign * size)]
+        key = f"r{len(self.rows)}"
+        self.rows[key] = name
+        row = pulp.LpConstraint(pulp.LpAffineExpression(terms), SENSES[sense], key, rhs)
+        self.model.addConstraint(row)
+
+    def bound(self, model_bound: float) -> float:
+        """A bound of the model in the unit of the objective."""
+        return self.scale * model_bound
+
+    def choice(self, values: dict[str, float]) -> Choice:
+        """(N,): option of every block, from the values of the model's variables by name."""
+        choice = fixed_choice(self.instance)
+        for index, pool in enumerate(self.pools):
+            counts = np.array([round(values.get(self.count[index, o].name, 0.0)) for o in pool.options.tolist()])
+            choice[pool.members] = distribute(self.instance, pool, counts)
+        return choice
+
+    def start(self, choice: Choice) -> dict[str, float]:
+        """Values of counts, shares and uses that say the same as a placement."""
+        values: dict[str, float] = {}
+        for index, pool in enumerate(self.pools):
+            for option in pool.options.tolist():
+                found = pool.members[choice[pool.members] == option]
+                values[self.count[index, option].name] = float(len(found))
+                for block in pool.members.tolist() if (int(pool.members[0]), option) in self.take else ():
+                    values[self.take[block, option].name] = float(choice[block] == option)
+                key = stage_class_option(self.instance, pool, option)
+                if key in self.use:
+                    name = self.use[key].name
+                    values[name] = max(values.get(name, 0.0), float(len(found) > 0))
+        return values
+
+
+def stage_class_option(instance: Instance, pool: Pool, option: int) -> tuple[int, int, int]:
+    """Key of the variable that says whether an option is in use."""
+    first = pool.members[0]
+    return int(instance.stage[first]), int(instance.block_class[first]), option

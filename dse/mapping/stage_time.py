@@ -1,0 +1,160 @@
+"""Rows of the mapping program that hold the time of a stage above the times of its groups."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.mapping.instance import Instance
+from dse.mapping.objective import GroupLoads
+from dse.mapping.pools import Pool
+from dse.mapping.program import Program, Terms, Variable, stage_class_option
+
+Array = NDArray[np.float64]
+Entries = list[tuple[int, int, Variable]]
+"""(pool, option, count) of the pools of one stage."""
+
+
+def add_stage_time(program: Program, stage: int, loads: GroupLoads, unit_ns: float) -> Variable:
+    """The time of one stage [unit_ns] and the rows that keep it above the times of its groups."""
+    instance, name = program.instance, "{}.{}".format(*program.instance.stages[stage])
+    entries = [
+        (p, o, v) for (p, o), v in program.count.items() if int(instance.stage[program.pools[p].members[0]]) == stage
+    ]
+    total = program.add_variable(f"t{stage}")
+    groups: list[tuple[Terms, float]] = []
+    for group in range(len(instance.groups)):
+        groups.append(add_group_time(program, (stage, group), entries, loads, unit_ns))
+    if instance.side_by_side[stage]:
+        for label, (terms, constant) in zip(instance.groups, groups, strict=True):
+            program.add_row(f"time[{name}, {label}]", [(total, 1.0), *negative(terms)], ">=", constant)
+    else:
+        merged = [term for terms, _ in groups for term in terms]
+        constant = sum(constant for _, constant in groups)
+        program.add_row(f"time[{name}]", [(total, 1.0), *negative(merged)], ">=", constant)
+    add_envelope(program, stage, total, loads, unit_ns)
+    return total
+
+
+def add_envelope(program: Program, stage: int, total: Variable, loads: GroupLoads, unit_ns: float) -> None:
+    """Rows that every whole count keeps and fractions do not: the lower convex hull of time over count.
+
+    For a stage of one pool with two options, its time is a function of one count. Where group times cross between
+    two whole counts, or a launch begins, the relaxation of the other rows is far too low.
+    """
+    entries = [
+        (p, o, v) for (p, o), v in program.count.items() if program.instance.stage[program.pools[p].members[0]] == stage
+    ]
+    if len(entries) != 2 or program.pools[entries[0][0]].size < 2:
+        return
+    (p, first, _), (_, second, variable) = entries
+    times = times_by_count(program.instance, program.pools[p], (first, second), loads) / unit_ns
+    corners = lower_hull(times)
+    for left, right in itertools.pairwise(corners):
+        slope = float(times[right] - times[left]) / (right - left)
+        rhs = float(times[left]) - slope * left
+        program.add_row(f"hull[{stage}, {left}]", [(total, 1.0), (variable, -slope)], ">=", rhs)
+
+
+def times_by_count(instance: Instance, pool: Pool, options: tuple[int, int], loads: GroupLoads) -> Array:
+    """(size + 1,): time of a pool's stage when 0, 1, … of its blocks are under the second option [ns]."""
+    block, stage = int(pool.members[0]), int(instance.stage[pool.members[0]])
+    second = np.arange(pool.size + 1, dtype=np.float64)
+    counts = {options[0]: pool.size - second, options[1]: second}
+    host = sum(n * instance.host_ns[block, o] for o, n in counts.items())
+    times: list[Array] = []
+    for group in range(len(instance.groups)):
+        own = {o: n for o, n in counts.items() if instance.group[o] == group}
+        path = np.full(pool.size + 1, loads.path[stage, group])
+        fixed = np.full(pool.size + 1, loads.fixed[stage, group])
+        compute = loads.compute[stage, group] + (host if group == instance.host else np.zeros(pool.size + 1))
+        fetch = np.full(pool.size + 1, loads.fetch[stage, group])
+        link = np.full(pool.size + 1, loads.link[stage, group])
+        for o, n in own.items():
+            path = np.maximum(path, np.where(n > 0, instance.path_ns[block, o], 0.0))
+            fixed = np.maximum(fixed, np.where(n > 0, instance.fixed_ns[block, o], 0.0))
+            compute = compute + n * instance.compute_ns[block, o]
+            fetch, link = fetch + n * instance.fetch_ns[block, o], link + n * instance.link_ns[block, o]
+        times.append(GroupLoads(path, compute, fetch, fixed, link).total_ns())
+    table = np.array(times)
+    total: Array = table.max(axis=0) if instance.side_by_side[stage] else table.sum(axis=0)
+    return total
+
+
+def lower_hull(values: Array) -> list[int]:
+    """Positions of the corners of the lower convex hull of values at 0, 1, 2 and so on.
+
+    >>> lower_hull(np.array([0.0, 5.0, 4.0, 6.0]))
+    [0, 2, 3]
+    """
+    corners: list[int] = []
+    for index in range(len(values)):
+        while len(corners) >= 2:
+            a, b = corners[-2:]
+            if (values[b] - values[a]) * (index - b) < (values[index] - values[b]) * (b - a):
+                break
+            corners.pop()
+        corners.append(index)
+    return corners
+
+
+def add_group_time(
+    program: Program, cell: tuple[int, int], entries: Entries, loads: GroupLoads, unit_ns: float
+) -> tuple[Terms, float]:
+    """Time of one group in one stage [unit_ns] as terms and a constant, with the rows that bound its parts."""
+    instance = program.instance
+    stage, group = cell
+    own = [(p, o, v) for p, o, v in entries if instance.group[o] == group]
+    name = f"{instance.stages[stage][0]}.{instance.stages[stage][1]}, {instance.groups[group]}"
+
+    def terms_of(values: Array, among: Entries) -> Terms:
+        found = [(v, float(values[program.pools[p].members[0], o]) / unit_ns) for p, o, v in among]
+        return [(variable, value) for variable, value in found if value]
+
+    compute = terms_of(instance.compute_ns, own)
+    compute += terms_of(instance.host_ns, entries) if group == instance.host else []
+    if not own and not compute:
+        return [], float(loads.total_ns()[cell]) / unit_ns
+    busy = program.add_variable(f"b{stage}_{group}", float(loads.path[cell]) / unit_ns)
+    fixed = program.add_variable(f"f{stage}_{group}", float(loads.fixed[cell]) / unit_ns)
+    for kind, terms, constant in (
+        ("compute", compute, loads.compute[cell]),
+        ("memory", terms_of(instance.fetch_ns, own), loads.fetch[cell]),
+    ):
+        program.add_row(f"{kind}[{name}]", [(busy, 1.0), *negative(terms)], ">=", float(constant) / unit_ns)
+    add_use(program, own, busy, fixed, unit_ns)
+    return [(busy, 1.0), (fixed, 1.0), *terms_of(instance.link_ns, own)], float(loads.link[cell]) / unit_ns
+
+
+def add_use(program: Program, own: Entries, busy: Variable, fixed: Variable, unit_ns: float) -> None:
+    """Path and fixed time count as soon as one block of a class is under an option."""
+    instance = program.instance
+    all_single = all(program.pools[p].size == 1 for p, _, _ in own)
+    for p, option, variable in own:
+        pool = program.pools[p]
+        path = float(instance.path_ns[pool.members[0], option]) / unit_ns
+        launch = float(instance.fixed_ns[pool.members[0], option]) / unit_ns
+        if path <= busy.lowBound and launch <= fixed.lowBound:
+            continue
+        key = stage_class_option(instance, pool, option)
+        name = f"{instance.blocks[pool.members[0]].name}, {option}"
+        if key not in program.use:
+            use = program.add_variable(f"y{len(program.use)}", 0.0, 1.0, is_integer=not all_single)
+            program.use[key] = use
+            program.add_row(f"path[{name}]", [(busy, 1.0), (use, -path)], ">=", 0.0)
+            program.add_row(f"fixed[{name}]", [(fixed, 1.0), (use, -launch)], ">=", 0.0)
+        used = program.use[key]
+        shares = [(b, program.take[b, option]) for b in pool.members.tolist() if (b, option) in program.take]
+        for b, share in shares:
+            row = [(share, 1.0), (used, -1.0)]
+            program.add_row(f"use[{program.instance.blocks[b].name}, {option}]", row, "<=", 0.0)
+        if not shares:
+            program.add_row(f"use[{name}]", [(variable, 1.0), (used, -float(pool.size))], "<=", 0.0)
+
+
+def negative(terms: Iterable[tuple[Variable, float]]) -> Terms:
+    """The terms with opposite signs."""
+    return [(variable, -value) for variable, value in terms]
