@@ -35,6 +35,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 """Table of a run (file name without ending) → columns it must have; a table that is absent is read as empty."""
 
 POINT_COLUMNS: Final = ("point", "energy_pj_per_token", "latency_ns_per_step", "status")
+_CSV_TYPES: Final = {"mapping_id": str, "value": str, "unit": str, "source": str, "file": str, "line": str}
 _POINT_TEXTS: Final = ("status", "reason", "binding", "mapping_id")
 _POINT_NUMBERS: Final = (
     "energy_pj_per_token", "latency_ns_per_step", "tokens_per_s", "tokens_per_j", "area_mm2", "power_mw",
@@ -149,7 +150,7 @@ def _read_points(folder: Path) -> pd.DataFrame:
     if parquet.is_file():
         points = pd.read_parquet(parquet)
     elif text.is_file():
-        points = pd.read_csv(text)
+        points = pd.read_csv(text, dtype={"mapping_id": str})
     else:
         raise SpecError(f"{parquet}: no such file; {WRITER.format(folder=folder)} writes it")
     _require(points, POINT_COLUMNS, file=str(parquet if parquet.is_file() else text), folder=folder)
@@ -164,8 +165,8 @@ def _read_points(folder: Path) -> pd.DataFrame:
 def _read_table(folder: Path, name: str) -> pd.DataFrame:
     path = folder / f"{name}.csv"
     if not path.is_file() or path.stat().st_size == 0:
-        return pd.DataFrame({column: [] for column in COLUMNS[name]})
-    frame = pd.read_csv(path, comment="#" if name == "scores" else None)
+        return pd.DataFrame({column: pd.Series([], dtype=object) for column in COLUMNS[name]})
+    frame = pd.read_csv(path, comment="#" if name == "scores" else None, dtype=_CSV_TYPES)
     _require(frame, COLUMNS[name], file=str(path), folder=folder)
     return frame
 

@@ -1,0 +1,258 @@
+"""Pareto figure: two metrics of every design, the front between them, its knee, and the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
+
+from dse.report.names import metric, metric_text
+from dse.report.style import (
+    ACCENT,
+    FAINT,
+    INK,
+    metric_prefix,
+    metric_title,
+    quality_map,
+    scale_axis,
+)
+from dse.report.tables import versus_text
+
+MANY: Final = 1500
+"""From so many designs on the dominated ones are drawn as one picture, to keep the file small."""
+PROVEN: Final = frozenset({"optimal", "within_gap"})
+
+
+class ParetoView(NamedTuple):
+    """What the Pareto figure shows."""
+
+    table: pd.DataFrame
+    """point, x, y, colour, status, on_front, on_line, proof: one row per design with both metrics."""
+    line: pd.DataFrame
+    """point, x, y: the designs that no other beats in this plane, by x."""
+    x: str
+    y: str
+    colour: str
+    """Column names of the two axes and of the colour (empty where there is none)."""
+    knee: int | None
+    reference: int | None
+    """Points, where there are such."""
+    n_hidden: int
+    """Designs without these metrics: infeasible, failed or not reached."""
+
+
+def front_of(x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
+    """Which points no other beats in both coordinates; smaller is better.
+
+    >>> front_of([1, 2, 3, 3], [3, 1, 2, 1]).tolist()
+    [True, True, False, False]
+    """
+    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    order = np.lexsort((ys, xs))
+    best = np.minimum.accumulate(np.concatenate(([np.inf], ys[order])))[:-1]
+    mask = np.zeros(xs.shape, dtype=bool)
+    mask[order] = ys[order] < best
+    return mask
+
+
+def knee_of(x: ArrayLike, y: ArrayLike) -> int | None:
+    """Position of the knee of a front: farthest below the chord between its two ends.
+
+    Logarithms of both metrics are scaled to [0, 1] over the front first.
+
+    Args:
+        x: first metric of the front's designs, smaller is better, above zero.
+        y: second metric, likewise.
+
+    Returns:
+        None where the front has fewer than three designs or none lies below the chord.
+
+    >>> knee_of([1, 2, 10], [10, 2, 1])
+    1
+    """
+    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if xs.size < 3 or min(xs.min(), ys.min()) <= 0:
+        return None
+    scaled = [(np.log(v) - np.log(v).min()) / max(float(np.ptp(np.log(v))), 1e-300) for v in (xs, ys)]
+    below = 1.0 - scaled[0] - scaled[1]
+    best = int(np.argmax(below))
+    return best if below[best] > 1e-9 else None
+
+
+def prepare(
+    points: pd.DataFrame,
+    *,
+    x: str = "latency_ns_per_step",
+    y: str = "energy_pj_per_token",
+    colour: str = "",
+    reference: int | None = None,
+    proofs: Mapping[int, str] | None = None,
+) -> ParetoView:
+    """What the Pareto figure of two metrics shows.
+
+    Args:
+        points: one row per design, as in ``points.parquet``.
+        x: metric of the horizontal axis.
+        y: metric of the vertical axis.
+        colour: metric shown as colour; none where empty.
+        reference: point that is marked by a star.
+        proofs: point → status of its mapping; a point that is absent counts as unknown.
+    """
+    shown = points[np.isfinite(points[x]) & np.isfinite(points[y]) & points["status"].isin(["ok", "infeasible"])]
+    table = pd.DataFrame(
+        {
+            "point": shown["point"].astype(int),
+            x: shown[x],
+            y: shown[y],
+            "status": shown["status"],
+            "on_front": shown["on_front"],
+            "on_line": False,
+            "proof": [(proofs or {}).get(int(p), "") for p in shown["point"]],
+        }
+    )
+    if colour:
+        table.insert(3, colour, shown[colour])
+    ok = table[table["status"] == "ok"]
+    signed = [ok[name] if metric(name).better == "min" else -ok[name] for name in (x, y)]
+    line = ok[front_of(*signed)].sort_values(x)
+    costs = [line[name] if metric(name).better == "min" else 1.0 / line[name] for name in (x, y)]
+    knee = knee_of(*costs) if len(line) else None
+    table.loc[line.index, "on_line"] = True
+    return ParetoView(
+        table=table.reset_index(drop=True),
+        line=line[["point", x, y]].reset_index(drop=True),
+        x=x,
+        y=y,
+        colour=colour,
+        knee=None if knee is None else int(line["point"].iloc[knee]),
+        reference=reference if reference in set(ok["point"]) else None,
+        n_hidden=len(points) - len(table),
+    )
+
+
+def conclude(view: ParetoView) -> str:
+    """The figure in one sentence."""
+    if view.line.empty:
+        return "No design could be evaluated, so there is no front."
+    names = f"{metric(view.x).label.lower()} and {metric(view.y).label.lower()}"
+    rows = view.table.set_index("point")
+    if view.knee is None:
+        many = len(view.line)
+        if many == 1:
+            return f"One design, #{int(view.line['point'].iloc[0])}, is best in both {names}."
+        return f"{many} designs trade {names} against each other without a knee."
+    x, y = float(rows[view.x][view.knee]), float(rows[view.y][view.knee])
+    text = f"The knee, design #{view.knee}, needs {metric_text(view.y, y)} at {metric_text(view.x, x)}"
+    if view.reference is None or view.reference == view.knee:
+        return text + "."
+    to_y, to_x = (versus_text(v, float(rows[n][view.reference])) for v, n in ((y, view.y), (x, view.x)))
+    return (
+        f"{text}: {metric(view.y).label.lower()} {to_y} and {metric(view.x).label.lower()} {to_x} than the reference."
+    )
+
+
+def draw(view: ParetoView, ax: Axes) -> None:
+    """Draws the designs, the front as a step line, knee and reference."""
+    px, py = (metric_prefix(name, view.table[name]) for name in (view.x, view.y))
+    table = view.table.assign(u=view.table[view.x] / px.factor, v=view.table[view.y] / py.factor)
+    logs = [scale_axis(ax, side, table[name]) for side, name in (("x", "u"), ("y", "v"))]
+    ok = table[table["status"] == "ok"]
+    bad = table[table["status"] == "infeasible"]
+    ax.scatter(bad["u"], bad["v"], marker="x", s=14, linewidths=0.8, color=FAINT, zorder=1)
+    _draw_designs(view, ok, ax)
+    line = ok[ok["on_line"]].sort_values("u")
+    right, up = (metric(name).better == "max" for name in (view.x, view.y))
+    ax.step(line["u"], line["v"], where="pre" if right else "post", color=INK, lw=1.1, zorder=3)
+    _mark(view, ok, ax)
+    ax.set_xlabel(metric_title(view.x, px, log=logs[0]))
+    ax.set_ylabel(metric_title(view.y, py, log=logs[1]))
+    ax.margins(0.08)
+    arrow = {(False, False): "↙", (False, True): "↖", (True, False): "↘", (True, True): "↗"}[right, up]
+    ax.text(
+        0.985 if right else 0.015, 0.98 if up else 0.02, f"better {arrow}", transform=ax.transAxes,
+        ha="right" if right else "left", va="top" if up else "bottom", color="#666666", fontsize=8,
+    )  # fmt: skip
+    handles = _legend(view)
+    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(handles), columnspacing=1.2)
+
+
+def _draw_designs(view: ParetoView, ok: pd.DataFrame, ax: Axes) -> None:
+    """Dominated designs pale, those on the front strong; hollow where optimality is not proven."""
+    values = ok[view.colour] if view.colour else pd.Series(np.nan, index=ok.index)
+    finite = values[np.isfinite(values)]
+    unit = metric_prefix(view.colour, finite) if view.colour else None
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    scale = unit.factor if unit else 1.0
+    cmap = quality_map()
+    for front, size, alpha in ((False, 16, 0.25), (True, 34, 1.0)):
+        part = ok[ok["on_front"] | ok["on_line"]] if front else ok[~(ok["on_front"] | ok["on_line"])]
+        known = np.isfinite(values[part.index])
+        unknown = part[~known]
+        ax.scatter(unknown["u"], unknown["v"], s=size, color=FAINT, alpha=alpha, lw=0, zorder=2 + front)
+        part = part[known]
+        colours = cmap((values[part.index] - low) / max(high - low, 1e-300))
+        open_ = (part["proof"] == "time_limit").to_numpy()
+        faces = np.where(open_[:, None], 1.0, colours) if len(part) else "none"
+        ax.scatter(
+            part["u"], part["v"], s=size, facecolors=faces, edgecolors=colours if len(part) else "none",
+            linewidths=np.where(open_, 1.4, 0.0).tolist() if len(part) else 0.0, alpha=alpha, zorder=2 + 2 * front,
+            rasterized=not front and len(part) > MANY,
+        )  # fmt: skip
+    if unit is not None and len(finite) and ax.figure is not None:
+        mappable = ax.scatter([], [], c=[], cmap=cmap, vmin=low / scale, vmax=max(high, low + 1e-12) / scale)
+        bar = ax.figure.colorbar(mappable, ax=ax, pad=0.015, aspect=30)
+        bar.outline.set_visible(False)
+        bar.set_label(metric_title(view.colour, unit))
+
+
+def _mark(view: ParetoView, ok: pd.DataFrame, ax: Axes) -> None:
+    """Names the knee, the two ends of the front and the reference."""
+    rows = ok.set_index("point")
+    labels: dict[int, str] = {}
+    if len(view.line) > 1:
+        labels[int(view.line["point"].iloc[0])] = f"best {metric(view.x).label.lower()}"
+        labels[int(view.line["point"].iloc[-1])] = f"best {metric(view.y).label.lower()}"
+    if metric(view.x).better == "max":
+        labels = dict(zip(labels, reversed(labels.values()), strict=True))
+    if view.knee is not None:
+        labels[view.knee] = "knee"
+        at = rows.loc[view.knee]
+        ax.scatter([at["u"]], [at["v"]], s=130, facecolors="none", edgecolors=ACCENT, linewidths=1.6, zorder=5)
+    if view.reference is not None:
+        at = rows.loc[view.reference]
+        ax.scatter([at["u"]], [at["v"]], marker="*", s=130, color="white", edgecolors=INK, linewidths=1.0, zorder=6)
+        labels[view.reference] = "reference"
+    middle = float(np.mean(ax.get_xlim())) if ax.get_xscale() == "linear" else float(np.sqrt(np.prod(ax.get_xlim())))
+    for point, text in labels.items():
+        at = rows.loc[point]
+        left = bool(at["u"] > middle)
+        ax.annotate(
+            f"#{point} {text}", (at["u"], at["v"]), xytext=(-9 if left else 9, 7), textcoords="offset points",
+            ha="right" if left else "left", fontsize=8, color=ACCENT if text == "knee" else INK, zorder=7,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
+        )  # fmt: skip
+
+
+def _legend(view: ParetoView) -> list[Line2D]:
+    table = view.table
+    ok = table["status"] == "ok"
+    strong = ok & (table["on_front"] | table["on_line"])
+    spots: list[tuple[bool, str, dict[str, object]]] = [
+        (bool(strong.any()), "on the front", {"marker": "o", "color": "#4A4A8A"}),
+        (bool((strong & (table["proof"] == "time_limit")).any()), "not proven",
+         {"marker": "o", "color": "#4A4A8A", "markerfacecolor": "white"}),
+        (bool((ok & ~strong).any()), "dominated", {"marker": "o", "color": "#4A4A8A", "alpha": 0.25}),
+        (bool((~ok).any()), "infeasible", {"marker": "x", "color": FAINT}),
+        (view.reference is not None, "reference",
+         {"marker": "*", "color": INK, "markerfacecolor": "white", "markersize": 9}),
+    ]  # fmt: skip
+    return [
+        Line2D([], [], linestyle="none", label=label, **{"markersize": 5, **looks})  # type: ignore[arg-type]
+        for present, label, looks in spots
+        if present
+    ]

@@ -1,0 +1,221 @@
+"""Results as aligned text for a terminal: 80 columns, three significant digits, each line with its origin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dse.cost.datasheet import Datasheet
+from dse.evaluate.result import Evaluation
+from dse.evaluate.source import assumed_fraction, sourced_breakdown
+from dse.explore.study import Study
+from dse.mapping.model import Mapping
+from dse.noise.result import AccuracyReport
+from dse.report.tables import align, interval_text, quantity_text, significant
+from dse.spec.architecture import AnalogCore, Architecture
+from dse.units import unit_of
+from dse.workload.build import Workload
+
+
+def title_text(arch: Architecture, workload: Workload) -> str:
+    """Names and scenario of one design."""
+    scenario = workload.scenario
+    if scenario.phase == "prefill":
+        what = f"prefill, batch {scenario.batch:g}, prompt {scenario.prompt_tokens:g}"
+    else:
+        what = f"decode, batch {scenario.batch:g}, context {scenario.context_tokens:g}"
+    routing = workload.routing
+    how = "uniform routing (best case)" if routing.kind == "uniform" else f"Zipf routing, s = {routing.zipf_exponent:g}"
+    return f"{arch.name} x {workload.name}: {what}, {how}"
+
+
+def share_text(part: float, total: float) -> str:
+    """A share in per cent with one decimal."""
+    return f"{100 * part / total:.1f}" if total else "–"
+
+
+def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, evaluation: Evaluation) -> str:
+    """The result of ``dse evaluate``."""
+    e = evaluation
+    lines = [
+        title_text(arch, workload),
+        f"energy boundary: {e.energy_boundary}; composition: {e.composition}; mapping: {mapping.solver or mapping.objective}",
+        "",
+        align(
+            [
+                ["energy", quantity_text(e.energy_pj_per_token, "pj") + "/token", "tokens/J", significant(e.tokens_per_j)],
+                ["step time", quantity_text(e.latency_ns_per_step, "ns"), "tokens/s", significant(e.tokens_per_s)],
+                ["area", quantity_text(e.area_mm2, "mm2"), "power", quantity_text(e.power_mw, "mw")],
+            ]
+        ),
+        "",
+        energy_table(arch, evaluation),
+        "",
+        time_table(evaluation),
+        "",
+        traffic_text(evaluation),
+        capacity_text(evaluation),
+        "",
+        *ceiling_lines(evaluation),
+    ]
+    return "\n".join(lines)
+
+
+def energy_table(arch: Architecture, evaluation: Evaluation) -> str:
+    """Energy per token by component and block kind, with the value behind each line."""
+    frame = sourced_breakdown(arch, evaluation)
+    total = float(frame["energy_pj_per_token"].sum())
+    rows = [
+        [
+            f"{r.component}" + ("" if r.block_kind == "all" else f", {r.block_kind}"),
+            str(r.group),
+            quantity_text(float(r.energy_pj_per_token), "pj"),
+            share_text(float(r.energy_pj_per_token), total),
+            f"{r.file.rsplit('/', 1)[-1]}:{int(r.line)} {r.evidence}" if not pd.isna(r.line) else str(r.evidence),
+        ]
+        for r in frame.itertuples()
+    ]
+    table = align(rows, ["energy per token", "group", "", "%", "from"], right={2, 3})
+    return table + f"\n  {100 * assumed_fraction(frame):.0f} % of the energy rests on assumed values"
+
+
+def time_table(evaluation: Evaluation) -> str:
+    """Critical path by resource, then the groups of every stage."""
+    total = evaluation.latency_ns_per_step
+    critical = sorted(evaluation.critical_ns.items(), key=lambda item: -float(item[1][0]))
+    rows = [[n, quantity_text(float(v[0]), "ns"), share_text(float(v[0]), total)] for n, v in critical if float(v[0]) > 0]
+    first = align(rows, ["critical path of a step", "time", "%"], right={1, 2})
+    stages = [
+        [r.stage, r.group, quantity_text(r.time_ns_per_step, "ns"), r.resource, "" if r.on_critical_path else "hidden"]
+        for r in evaluation.stage_frame().itertuples()
+    ]
+    return first + "\n\n" + align(stages, ["stage", "group", "time", "bound by", ""], right={2})
+
+
+def traffic_text(evaluation: Evaluation) -> str:
+    """Bytes per token by memory."""
+    rows = [
+        [r.memory, r.what, quantity_text(r.bytes_per_token, "bytes")] for r in evaluation.bytes_per_token.itertuples()
+    ]
+    return align(rows, ["memory", "read per token", ""], right={2})
+
+
+def capacity_text(evaluation: Evaluation) -> str:
+    """What is used of each capacity, and counts of crossbar products."""
+    rows = []
+    for name, need in evaluation.units_needed.items():
+        have, used = float(evaluation.units_available[name][0]), float(need[0])
+        unit = "bytes" if used > 1e6 or have > 1e7 else ""
+        rows.append([f"capacity {name}", quantity_text(used, unit), "of", quantity_text(have, unit), f"{share_text(used, have)} %"])
+    tokens = float(evaluation.tokens_per_step[0])
+    products = float(np.ravel(evaluation.counts.products)[0]) / tokens
+    additions = float(np.ravel(evaluation.counts.additions)[0]) / tokens
+    return align(rows) + f"\n  crossbar products per token {products:.6g}, additions {additions:.6g}"
+
+
+def ceiling_lines(evaluation: Evaluation) -> list[str]:
+    """What could be gained at most, in words."""
+    c = evaluation.ceiling
+    if c is None:
+        return []
+    fits = "" if c["all_digital_fits"] else " (it would not fit its memory)"
+    return [
+        f"ceiling  all digital on this machine{fits}: {significant(c['all_digital_tokens_per_s'])} tokens/s, "
+        f"{significant(c['all_digital_tokens_per_j'])} tokens/J",
+        f"         this mapping {significant(c['speedup'])}x faster of {significant(c['speedup_limit'])}x at most, "
+        f"{significant(c['energy_gain'])}x less energy of {significant(c['energy_gain_limit'])}x",
+        f"         bytes per token all digital: {quantity_text(c['bytes_per_token_all_digital'], 'bytes')}, of which dense "
+        f"{quantity_text(c['bytes_per_token_dense'], 'bytes')}, KV cache {quantity_text(c['bytes_per_token_kv'], 'bytes')}",
+        f"limited by: {evaluation.binding}",
+    ]
+
+
+def mapping_text(mapping: Mapping, workload: Workload, share: float) -> str:
+    """The result of ``dse map``."""
+    kinds = {block.name: block.kind for block in workload.blocks}
+    frame = mapping.frame()
+    frame["kind"] = frame["block"].map(kinds)
+    counts = frame.groupby(["kind", "group", "precision"], sort=False).size()
+    rows = [[str(k), str(g), str(p), str(n)] for (k, g, p), n in counts.items()]
+    bound = "none claimed" if mapping.bound == float("-inf") else f"{mapping.bound:.6g}"
+    gap = "–" if mapping.bound == float("-inf") else f"{100 * mapping.gap:.3g} %"
+    used = [
+        [f"capacity {g}", f"{mapping.units_used[g]:.6g}", "of", f"{mapping.units_available[g]:.6g}"]
+        for g in mapping.units_used
+    ]
+    return "\n".join(
+        [
+            f"status {mapping.status}; objective {mapping.objective} = {mapping.value:.6g}; bound {bound}; gap {gap}",
+            f"solver {mapping.solver}; analog experts carry {100 * share:.1f} % of the experts' sensitivity",
+            "",
+            align(rows, ["blocks", "group", "precision", "number"], right={3}),
+            "",
+            align(used, right={1, 3}),
+            "binding: " + (", ".join(mapping.binding) or "nothing"),
+        ]
+    )
+
+
+def accuracy_text(report: AccuracyReport) -> str:
+    """The result of ``dse accuracy``."""
+    units = {"loss_nats": "nats", "top1_fraction": "fraction", "multiple_choice_fraction": "fraction"}
+    rows = [
+        [
+            str(r.metric),
+            quantity_text(float(r.digital), units.get(str(r.metric), "")),
+            interval_text(float(r.mean), float(r.low), float(r.high), units.get(str(r.metric), "")),
+            interval_text(float(r.increase), float(r.increase_low), float(r.increase_high), units.get(str(r.metric), "")),
+        ]
+        for r in report.summary.itertuples()
+    ]
+    n_pairs = int(report.summary["n_pairs"].iloc[0])
+    draws = [
+        [str(r.pair), f"{r.sign:+d}", f"{r.loss_nats:.5f}", f"{r.perplexity:.4f}", f"{100 * r.top1_fraction:.2f}"]
+        for r in report.draws.itertuples()
+    ]
+    return "\n".join(
+        [
+            f"{report.analog_blocks} analog blocks; {len(report.draws)} chips in {n_pairs} antithetic pairs; "
+            f"{report.n_tokens} tokens, {report.n_items} items; noise scale {report.scale:g}; {report.seconds:.1f} s",
+            "",
+            align(rows, ["metric", "digital", "mean [95 % interval]", "change [95 %]"], right={1}),
+            "",
+            align(draws, ["pair", "sign", "loss nats", "perplexity", "top-1 %"], right={0, 1, 2, 3, 4}),
+            "",
+            "simulated: " + ", ".join(report.effects),
+            "not simulated: " + ", ".join(report.unmodelled),
+        ]
+    )
+
+
+def datasheet_text(core: AnalogCore, sheet: Datasheet) -> str:
+    """The result of ``dse core`` for one core group."""
+    names = ("mvm_energy_pj", "mvm_latency_ns", "area_mm2", "power_mw", "tops", "tops_per_w", "tops_per_mm2")
+    rows = []
+    for name in names:
+        unit = (unit_of(name) and name.rsplit("_", 1)[-1]) or ""
+        rows.append([name, quantity_text(float(np.ravel(getattr(sheet, name))[0]), unit)])
+    return f"{core.name}: one tile, {core.rows:g} x {core.cols:g} weights, {core.cost.model} cost\n" + align(rows, right={1})
+
+
+def study_text(study: Study) -> str:
+    """The result of ``dse explore``."""
+    counts = ", ".join(f"{n} {status}" for status, n in study.manifest["status_counts"].items())
+    front = study.front.sort_values("energy_pj_per_token")
+    axes = list(study.manifest["axes"])
+    rows = [
+        [
+            str(point),
+            *(f"{r[a]:.4g}" if isinstance(r[a], float | int | np.number) else str(r[a]) for a in axes),
+            quantity_text(r["energy_pj_per_token"], "pj"),
+            significant(r["tokens_per_s"]),
+            f"{100 * r['sensitivity_share']:.1f}",
+            interval_text(r["loss_increase_nats"], r["loss_increase_low"], r["loss_increase_high"], "nats"),
+        ]
+        for point, r in front.head(20).iterrows()
+    ]
+    header = ["point", *(a.rsplit(".", 1)[-1] for a in axes), "energy/token", "tokens/s", "sens. %", "loss increase"]
+    more = f"\n  … and {len(front) - 20} more" if len(front) > 20 else ""
+    measured = study.manifest["accuracy_status"]
+    status = "accuracy measured" if measured == "measured" else "accuracy not measured (score_only)"
+    return f"{len(study.points)} points: {counts}; {len(front)} on the front; {status}\n\n" + align(rows, header) + more
