@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from dse.devices.slices import slice_bounds, slice_sizes
+from dse.devices.slices import slice_bounds
 from dse.errors import Problem, SpecError
 from dse.noise.programming import programmed_weight
 from dse.noise.quantize import step_size, to_codes, top_code, usable
@@ -34,7 +34,7 @@ class AnalogLinear(nn.Module):
     def __init__(
         self, weight: Tensor, core: AnalogCore, *, ranges: MatrixRange | None = None, bias: Tensor | None = None
     ) -> None:
-        """Takes over the weights.
+        """Takes over the weights, which it overwrites with the folded ones.
 
         Args:
             weight: programmed weights [outputs, inputs].
@@ -45,40 +45,49 @@ class AnalogLinear(nn.Module):
         super().__init__()
         self.bias = bias
         self.slices = slice_bounds(weight.shape[1], core.rows)
+        self.n_out = weight.shape[0]
         self.top_in, self.top_out = top_code(core.dac.bits), top_code(core.adc.bits)
         self.has_converters = ranges is not None
         if ranges is not None:
             step_in = step_size(usable(ranges.input), core.dac.bits)  # (S,)
             step_out = step_size(usable(ranges.output), core.adc.bits)  # (S, O)
-            sizes = torch.tensor(slice_sizes(weight.shape[1], core.rows))
-            weight = torch.cat(
-                [
-                    part * (step_in[s] / step_out[s])[:, None]
-                    for s, part in enumerate(torch.split(weight, sizes.tolist(), dim=1))
-                ],
-                dim=1,
-            )  # (O, I)
-            gain = step_in.reciprocal()
-            self.register_buffer(
-                "input_gain", gain[0] if len(gain) == 1 else gain.repeat_interleave(sizes)
-            )  # () or (I,)
+            sizes = torch.tensor([stop - start for start, stop in self.slices], device=weight.device)
+            gain = step_in.reciprocal().repeat_interleave(sizes)  # (I,)
+            self.register_buffer("input_gain", gain[0].clone() if len(self.slices) == 1 else gain)
             self.register_buffer("output_step", step_out)
+            weight = folded(weight, self.slices, step_in, step_out)
         self.register_buffer("weight", weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """The product (…, I) → (…, O)."""
         if not self.has_converters:
             return F.linear(x, self.weight, self.bias)
-        codes = to_codes(x * self.input_gain, self.top_in)
+        codes = to_codes(x.detach() * self.input_gain, self.top_in)
         if len(self.slices) == 1:
             y = to_codes(F.linear(codes, self.weight), self.top_out).mul_(self.output_step[0])
         else:
-            y = torch.zeros((), dtype=x.dtype, device=x.device)
-            for s, (start, stop) in enumerate(self.slices):
-                product = F.linear(codes[..., start:stop], self.weight[:, start:stop])
-                part = to_codes(product, self.top_out).mul_(self.output_step[s])
-                y = part if s == 0 else y.add_(part)
+            y = self.sum_of_slices(codes.reshape(-1, x.shape[-1])).view(*x.shape[:-1], self.n_out)
         return y if self.bias is None else y.add_(self.bias)
+
+    def sum_of_slices(self, codes: Tensor) -> Tensor:
+        """Converted partial products of all input slices, added: (T, I) → (T, O)."""
+        y = torch.zeros(len(codes), self.n_out, dtype=codes.dtype, device=codes.device)
+        product = torch.empty_like(y)
+        for (start, stop), step in zip(self.slices, self.output_step, strict=True):
+            weight = self.weight[self.n_out * start : self.n_out * stop].view(self.n_out, stop - start)
+            torch.mm(codes[:, start:stop], weight.T, out=product)
+            y.addcmul_(to_codes(product, self.top_out), step)
+        return y
+
+
+def folded(weight: Tensor, slices: tuple[tuple[int, int], ...], step_in: Tensor, step_out: Tensor) -> Tensor:
+    """Weights in units of the steps: one slice as (O, I); several flattened, one whole slice (O, n) after the other."""
+    if len(slices) == 1:
+        return weight.mul_((step_in[0] / step_out[0])[:, None])
+    pieces = [
+        (weight[:, start:stop] * (step_in[s] / step_out[s])[:, None]).view(-1) for s, (start, stop) in enumerate(slices)
+    ]
+    return torch.cat(pieces)
 
 
 def simulate_linear(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from dse.spec.device import Device, sigma_coefficients
 
 Sign = Literal[1, -1]
 
-CHUNK_WEIGHTS = 1 << 15
+CHUNK_WEIGHTS = 1 << 16
 """Weights that are worked on at once, so that the scratch buffers stay in the cache."""
 ROW_STEP = 16
 """Chunks hold a multiple of this many rows: torch fills normals in groups of 16, so chunking changes no draw."""
@@ -30,8 +31,8 @@ ROW_STEP = 16
 class ErrorLaw:
     """The programming error of one device as plain numbers, all as shares of g_max."""
 
-    coefficients: tuple[float, ...]
-    """Polynomial of sigma, highest power first, scale and sign of the draw included."""
+    coefficients: tuple[Tensor, ...]
+    """Polynomial of sigma in −r, highest power first, scale and sign of the draw included."""
     sign: Sign
     """Sign of the draw."""
     clamp_sigma: bool
@@ -39,24 +40,27 @@ class ErrorLaw:
     off: float
     """Conductance of a zero weight."""
     off_sigma: float
-    """Sigma of a device at that conductance, sign of the draw included; unused with one device."""
+    """Sigma of the unused device of a pair, sign of the draw included; 0 with one device."""
     pair: bool
+    """Whether conductances are clamped at zero, device by device."""
     dead_zone: float
+    """Share of the scale below which a weight becomes 0."""
 
 
+@lru_cache(maxsize=64)
 def error_law(device: Device, *, sign: Sign, scale: float) -> ErrorLaw:
-    """The law of a device with sigma multiplied by ``scale`` and draws by ``sign``."""
-    off = off_state_share(device)
-    factor = sign * scale
+    """The law of a device with sigma multiplied by ``scale`` and draws by ``sign``; devices compare by identity."""
+    off, factor, pair = off_state_share(device), sign * scale, device.pair == "both_devices"
+    polynomial = [float(c) for c in sigma_coefficients(device)]
+    sampled = np.polynomial.polynomial.polyval(np.linspace(off, 1, 1001), polynomial)
+    powers = reversed(list(enumerate(polynomial)))
     return ErrorLaw(
-        coefficients=tuple(float(c) * factor for c in reversed(sigma_coefficients(device))),
+        coefficients=tuple(torch.tensor(c * factor * (-1) ** power) for power, c in powers),
         sign=sign,
-        clamp_sigma=bool(
-            np.any(np.polynomial.polynomial.polyval(np.linspace(off, 1, 1001), sigma_coefficients(device)) < 0)
-        ),
+        clamp_sigma=bool(np.any(sampled < 0)),
         off=off,
-        off_sigma=float(sigma_share(off, device)) * factor,
-        pair=device.pair == "both_devices",
+        off_sigma=float(sigma_share(off, device)) * factor if pair else 0.0,
+        pair=pair,
         dead_zone=float(device.dead_zone_fraction),
     )
 
@@ -129,13 +133,11 @@ def write_slice(target: Tensor, scale: Tensor, law: ErrorLaw, key: NoiseKey, *, 
         level, sigma, normal = (buffer[: w.numel()].view_as(w) for buffer in scratch)
         if clip:
             w = torch.maximum(torch.minimum(w, s), -s)
-        torch.abs(w, out=level).mul_(g)  # |w| / s
-        dead = level < law.dead_zone if law.dead_zone else None
+        torch.abs(w, out=level).mul_(-g)  # −|w| / s
+        dead = level > -law.dead_zone if law.dead_zone else None
         write_error(level, sigma, normal, law, used=used, unused=unused)
-        torch.copysign(s, w, out=level)
-        if law.off:
-            level.div_(1 - law.off)
-        torch.add(w, sigma.mul_(level), out=out[start : start + step])
+        torch.copysign(s / (1 - law.off), w, out=level)
+        torch.addcmul(w, sigma, level, out=out[start : start + step])
         if dead is not None:
             out[start : start + step].masked_fill_(dead, 0.0)
 
@@ -145,16 +147,36 @@ def write_error(
 ) -> None:
     """Leaves in ``sigma`` the change of the pair's difference, as a share of g_max; overwrites all three buffers.
 
-    A device at target r that gets the normal ξ ends at max(0, r + σ(r)·ξ), so it changes by max(−r, σ(r)·ξ).
+    A device at target r that gets the normal ξ ends at max(0, r + σ(r)·ξ), so it changes by max(−r, σ(r)·ξ);
+    the unused one of a pair likewise, from r = ``law.off``.
+
+    Args:
+        level: −|w| / s on entry.
+        sigma: receives the result.
+        normal: scratch.
+        law: the device.
+        used: stream of the devices that hold the weights.
+        unused: stream of the other devices of the pairs.
     """
     if law.off:
-        level.mul_(1 - law.off).add_(law.off)  # target of the used device
-    sigma.fill_(law.coefficients[0])
-    for coefficient in law.coefficients[1:]:
-        sigma.mul_(level).add_(coefficient)
+        level.mul_(1 - law.off).sub_(law.off)  # −r of the used device
+    write_polynomial(law.coefficients, level, out=sigma)
     if law.clamp_sigma:
         sigma.clamp_(min=0) if law.sign > 0 else sigma.clamp_(max=0)
     sigma.mul_(normal.normal_(generator=used))
     if law.pair:
-        torch.maximum(sigma, level.neg_(), out=sigma)
-        sigma.sub_(normal.normal_(generator=unused).mul_(law.off_sigma).clamp_(min=-law.off))
+        torch.maximum(sigma, level, out=sigma)
+    if law.off_sigma:
+        limit = -law.off / law.off_sigma  # the normal at which the unused device reaches zero
+        normal.normal_(generator=unused)
+        sigma.sub_(normal.clamp_(min=limit) if law.sign > 0 else normal.clamp_(max=limit), alpha=law.off_sigma)
+
+
+def write_polynomial(coefficients: tuple[Tensor, ...], x: Tensor, *, out: Tensor) -> None:
+    """The polynomial with these coefficients, highest power first, at x."""
+    if len(coefficients) == 1:
+        out.fill_(coefficients[0])
+        return
+    torch.add(coefficients[1], x, alpha=coefficients[0].item(), out=out)
+    for coefficient in coefficients[2:]:
+        torch.addcmul(coefficient, out, x, out=out)

@@ -1,0 +1,80 @@
+"""Times of the noise simulation on one CPU thread, as ratios to the plain operation they replace.
+
+OMP_NUM_THREADS=1 python benchmarks/noise.py
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from dse.noise.linear import AnalogLinear
+from dse.noise.programming import programmed_weight
+from dse.noise.ranges import range_of
+from dse.spec.architecture import AnalogCore
+from dse.spec.load import load_architecture
+
+SHAPES = ((512, 512), (2048, 1408))
+BATCHES = (32, 512)
+ROUNDS = 9
+MIN_SECONDS = 0.02
+
+
+def ratio(work: Callable[[], object], reference: Callable[[], object]) -> float:
+    """Processor time of ``work`` ÷ that of ``reference``: median of rounds that alternate between the two."""
+    repeats = [max(1, int(MIN_SECONDS / max(seconds(f, 1), 1e-6))) for f in (work, reference)]
+    pairs = [seconds(work, repeats[0]) / seconds(reference, repeats[1]) for _ in range(ROUNDS)]
+    return sorted(pairs)[ROUNDS // 2]
+
+
+def seconds(function: Callable[[], object], repeats: int) -> float:
+    """Processor time of one call [s]."""
+    start = time.process_time()
+    for _ in range(repeats):
+        function()
+    return (time.process_time() - start) / repeats
+
+
+def core() -> AnalogCore:
+    """A 512 × 512 core with 8-bit converters whose device is a noisy pair."""
+    return load_architecture("server_pcm3d").analog_cores[0]
+
+
+def rows() -> list[tuple[str, float, str]]:
+    """Name, value and unit of every measurement."""
+    found, tile = [], core()
+    for outputs, inputs in SHAPES:
+        weight = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(1)) * 0.02
+
+        def program(weight: torch.Tensor = weight) -> torch.Tensor:
+            return programmed_weight(weight, tile.device, tile, seed=1, block="b", matrix="m")
+
+        name = f"{outputs}x{inputs}"
+        value = ratio(program, lambda weight=weight: torch.randn_like(weight))
+        found.append((f"program {name}, {tile.device.pair}", value, "randn of the weights"))
+        for batch in BATCHES:
+            found += forward_rows(program(), tile, batch, name)
+    return found
+
+
+@torch.inference_mode()
+def forward_rows(weight: torch.Tensor, tile: AnalogCore, batch: int, name: str) -> list[tuple[str, float, str]]:
+    """Forward passes of one matrix at one batch size."""
+    x = torch.randn(batch, weight.shape[1])
+    plain = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    plain.weight.copy_(weight)
+    folded = AnalogLinear(weight.clone(), tile)
+    converters = AnalogLinear(weight.clone(), tile, ranges=range_of(x, weight, rows=tile.rows))
+    return [
+        (f"forward {name}, batch {batch}, {what}", ratio(lambda m=module: m(x), lambda: plain(x)), "nn.Linear")
+        for what, module in (("noise folded", folded), ("static DAC8 + ADC8", converters))
+    ]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for name, value, unit in rows():
+        print(f"{name:<56} {value:8.3f} x {unit}")
