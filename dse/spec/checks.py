@@ -113,7 +113,7 @@ def _names(parts: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Violation]:
 
 def _reference(steps: tuple[str | int, ...], name: str, known: Sequence[str], noun: str) -> Iterator[Violation]:
     if name not in known:
-        yield Violation(steps, f"no {noun} is named {name!r}{did_you_mean(name, known)}")
+        yield Violation(steps, f"no {noun} is named {name!r}{did_you_mean(name, dict.fromkeys(known))}")
 
 
 def _precisions(unit: DigitalUnit) -> Iterator[Violation]:

@@ -96,11 +96,15 @@ def merged(base: Node, over: Node, *, is_top: bool = True) -> Node:
         return replace(over, value=result)
     if isinstance(base.value, list) and isinstance(over.value, list):
         base_names, over_names = [name_of(e) for e in base.value], [name_of(e) for e in over.value]
-        if over_names and None not in base_names and None not in over_names:
+        if over_names and _are_distinct(base_names) and _are_distinct(over_names):
             by_name = dict(zip(over_names, over.value, strict=True))
             kept = [merged(e, by_name[n], is_top=False) if n in by_name else e for n, e in _zip(base_names, base)]
             return replace(over, value=kept + [e for n, e in _zip(over_names, over) if n not in base_names])
     return over
+
+
+def _are_distinct(names: list[str | None]) -> bool:
+    return None not in names and len(set(names)) == len(names)
 
 
 def _zip(names: list[str | None], node: Node) -> list[tuple[str | None, Node]]:

@@ -10,7 +10,7 @@ from dse.spec.findings import Findings
 from dse.spec.node import Node, Origin, label
 from dse.spec.provenance import Evidence
 from dse.spec.read import described
-from dse.spec.suggest import did_you_mean
+from dse.spec.suggest import did_you_mean, nearest
 
 ORIGIN_KEYS: Final = ("source", "evidence", "spread_fraction")
 _EVIDENCE: Final[tuple[Evidence, ...]] = get_args(Evidence)
@@ -51,15 +51,16 @@ def _origin(given: dict[str, Node], findings: Findings, path: str) -> Origin:
     source, evidence, spread = (given[key].value if key in given else None for key in ORIGIN_KEYS)
     dot = f"{path}." if path else ""
 
-    def refuse(key: str, message: str) -> None:
-        findings.add(given[key].place, dot + key, f"{message} (got {described(given[key])})")
+    def refuse(key: str, message: str, hint: str = "") -> None:
+        findings.add(given[key].place, dot + key, f"{message} (got {described(given[key])}){hint}")
 
     if source is not None and not isinstance(source, str):
         refuse("source", "must be text")
         source = None
     if evidence is not None and evidence not in _EVIDENCE:
-        hint = did_you_mean(evidence, _EVIDENCE) if isinstance(evidence, str) else ""
-        refuse("evidence", f"must be one of {', '.join(_EVIDENCE)}{hint if hint.startswith(', did') else ''}")
+        found = nearest(evidence, _EVIDENCE) if isinstance(evidence, str) else None
+        hint = f", did you mean {found!r}?" if found else ""
+        refuse("evidence", f"must be one of {', '.join(_EVIDENCE)}", hint)
         evidence = None
     if spread is not None and not _is_spread(spread):
         refuse("spread_fraction", "must be a finite number of at least 0")

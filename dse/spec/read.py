@@ -26,7 +26,7 @@ _CORE: Final = (
 _TAG: Final = "tag:yaml.org,2002:"
 _PLAIN_TAGS: Final = frozenset(_TAG + name for name in ("str", "map", "seq", "null", "bool", "int", "float"))
 _REMEDIES: Final = (
-    ("that cannot start any token", "a text that begins with @ ` % or a tab needs quotes; indent with spaces"),
+    ("that cannot start any token", "indent with spaces, not tabs; a text that begins with @, ` or % needs quotes"),
     ("mapping values are not allowed", "a text that contains ': ' needs quotes"),
     ("could not find expected ':'", "a key is missing its ':'"),
     ("expected <block end>", "the indentation differs from the lines above"),
@@ -181,7 +181,7 @@ class _Constructor:
         return Node(value, place, key)
 
     def entries(self, source: yaml.Node, path: str) -> list[Node]:
-        return [self.node(entry, f"{path}[{i}]") for i, entry in enumerate(source.value)]
+        return [self.node(entry, path + _entry_label(entry, i)) for i, entry in enumerate(source.value)]
 
     def mapping(self, source: yaml.MappingNode, path: str) -> dict[str, Node]:
         found: dict[str, Node] = {}
@@ -208,6 +208,13 @@ class _Constructor:
         except ValueError:
             self.problems.append(place.problem(path, f"{text!r} is not a number"))
             return None
+
+
+def _entry_label(source: yaml.Node, position: int) -> str:
+    """How a path calls a list entry: by its ``name`` where it has one."""
+    pairs = source.value if isinstance(source, yaml.MappingNode) else []
+    names = [value.value for key, value in pairs if key.value == "name" and isinstance(value, yaml.ScalarNode)]
+    return f".{names[0]}" if names else f"[{position}]"
 
 
 def _scalar(tag: str, text: str) -> Scalar:

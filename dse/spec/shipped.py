@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from dse.errors import Problem
-from dse.spec.suggest import did_you_mean
+from dse.spec.suggest import nearest
 
 FileKind = Literal["architecture", "device", "workload", "space"]
 
@@ -81,10 +81,11 @@ def find_file(name: str | Path, kind: FileKind, near: SpecFile | None = None) ->
     if local.path.is_dir():
         return Problem(f"{local.shown!r} is a folder, not a YAML file")
     folder = local.path.parent
-    nearby = [entry.name for entry in sorted(folder.glob("*.yaml"))] if folder.is_dir() else []
-    known = [*nearby, *shipped_names(kind)]
-    hint = did_you_mean(Path(text).name, known) or did_you_mean(Path(text).stem, known)
-    return Problem(f"no such {kind} file: {text!r}" + (hint or _listed(shipped_names(kind))))
+    nearby = {entry.stem: entry.name for entry in sorted(folder.glob("*.yaml"))} if folder.is_dir() else {}
+    known = {name: name for name in shipped_names(kind)} | nearby
+    found = nearest(Path(text).stem, known)
+    hint = f", did you mean {known[found]!r}?" if found else _listed(shipped_names(kind))
+    return Problem(f"no such {kind} file: {text!r}{hint}")
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -30,6 +31,8 @@ _PLAIN_MESSAGES: Final = {
     "dict_type": "must be a mapping",
 }
 
+_ANYTHING: Final = Kind()
+
 
 @dataclass(slots=True)
 class _Spot:
@@ -42,6 +45,8 @@ class _Spot:
     """The last key or name on the path."""
     spec_class: type | None
     """Class of the mapping at or, for a key, around the spot."""
+    around: Kind = _ANYTHING
+    """What the part around the spot may be."""
     is_key: bool = False
     """Whether the last key itself is meant, not its value."""
 
@@ -122,7 +127,7 @@ def _spot(root: Node, spec_class: type, error: ErrorDetails) -> _Spot:
             continue  # otherwise the tag of a union
         spot.path = (spot.path + label(spot.node, step)).removeprefix(".")
         spot.key = str(step) if isinstance(step, str) else spot.key
-        spot.kind = _kind_inside(spot, step)
+        spot.around, spot.kind = spot.kind, _kind_inside(spot, step)
         spot.node = inner
     return spot
 
@@ -177,15 +182,19 @@ def _number_message(spot: _Spot, got: str) -> str:
         help_text = unit_text_help(value, spot.key)
         if help_text is not None:
             return f"must be a number: {help_text}"
+        if re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", value):
+            got += "; leave out the quotes"
     return f"must be {'a whole number' if number and number.integer else 'a number'} {got}"
 
 
 def _choices(kind: Kind) -> str:
-    return f"; one of {', '.join(kind.choices)}" if len(kind.choices) > 1 else ""
+    if not kind.choices:
+        return ""
+    return f"; {'one of ' if len(kind.choices) > 1 else 'write '}{', '.join(kind.choices)}"
 
 
 def _literal_message(value: Any, spot: _Spot, got: str) -> str:
-    choices = spot.kind.keys if spot.is_key else spot.kind.choices
+    choices = spot.around.keys if spot.is_key else spot.kind.choices
     got = f"(got {value!r})" if spot.is_key else got
     hint = did_you_mean(value, choices) if isinstance(value, str) else ""
     hint = hint if hint.startswith(", did") else ""
