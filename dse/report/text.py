@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 
 from dse.cost.datasheet import Datasheet
-from dse.evaluate.result import Evaluation
-from dse.evaluate.source import assumed_fraction, sourced_breakdown
-from dse.explore.study import Study
+from dse.evaluation.result import Evaluation
+from dse.evaluation.source import assumed_fraction, sourced_breakdown
+from dse.exploration.study import Study
 from dse.mapping.model import Mapping
 from dse.noise.result import AccuracyReport
 from dse.report.tables import align, interval_text, quantity_text, significant
@@ -29,6 +31,11 @@ def title_text(arch: Architecture, workload: Workload) -> str:
     return f"{arch.name} x {workload.name}: {what}, {how}"
 
 
+def wrapped(text: str) -> str:
+    """A sentence in lines of 80 columns."""
+    return textwrap.fill(text, 80, subsequent_indent="  ")
+
+
 def share_text(part: float, total: float) -> str:
     """A share in per cent with one decimal."""
     return f"{100 * part / total:.1f}" if total else "–"
@@ -39,7 +46,8 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
     e = evaluation
     lines = [
         title_text(arch, workload),
-        f"energy boundary: {e.energy_boundary}; composition: {e.composition}; mapping: {mapping.solver or mapping.objective}",
+        f"energy boundary: {e.energy_boundary}; composition: {e.composition}",
+        wrapped(f"mapping: {mapping.solver or mapping.objective}"),
         "",
         align(
             [
@@ -71,12 +79,13 @@ def energy_table(arch: Architecture, evaluation: Evaluation) -> str:
             str(r.group),
             quantity_text(float(r.energy_pj_per_token), "pj"),
             share_text(float(r.energy_pj_per_token), total),
-            f"{r.file.rsplit('/', 1)[-1]}:{int(r.line)} {r.evidence}" if not pd.isna(r.line) else str(r.evidence),
+            f"line {int(r.line)} {r.evidence}" if not pd.isna(r.line) else str(r.evidence),
         ]
         for r in frame.itertuples()
     ]
     table = align(rows, ["energy per token", "group", "", "%", "from"], right={2, 3})
-    return table + f"\n  {100 * assumed_fraction(frame):.0f} % of the energy rests on assumed values"
+    files = ", ".join(dict.fromkeys(file for file in frame["file"] if file))
+    return table + f"\n  from {files}; {100 * assumed_fraction(frame):.0f} % of the energy rests on assumed values"
 
 
 def time_table(evaluation: Evaluation) -> str:
@@ -119,13 +128,20 @@ def ceiling_lines(evaluation: Evaluation) -> list[str]:
     if c is None:
         return []
     fits = "" if c["all_digital_fits"] else " (it would not fit its memory)"
+    rows = [
+        ["all digital" + fits, significant(c["all_digital_tokens_per_s"]), significant(c["all_digital_tokens_per_j"]), "1"],
+        ["this mapping", significant(evaluation.tokens_per_s), significant(evaluation.tokens_per_j),
+         f"{significant(c['speedup'])}x"],
+        ["experts free (limit)", significant(c["experts_free_tokens_per_s"]), significant(c["experts_free_tokens_per_j"]),
+         f"{significant(c['speedup_limit'])}x"],
+    ]  # fmt: skip
+    n_bytes = {k: quantity_text(c[f"bytes_per_token_{k}"], "bytes") for k in ("all_digital", "dense", "experts", "kv")}
     return [
-        f"ceiling  all digital on this machine{fits}: {significant(c['all_digital_tokens_per_s'])} tokens/s, "
-        f"{significant(c['all_digital_tokens_per_j'])} tokens/J",
-        f"         this mapping {significant(c['speedup'])}x faster of {significant(c['speedup_limit'])}x at most, "
-        f"{significant(c['energy_gain'])}x less energy of {significant(c['energy_gain_limit'])}x",
-        f"         bytes per token all digital: {quantity_text(c['bytes_per_token_all_digital'], 'bytes')}, of which dense "
-        f"{quantity_text(c['bytes_per_token_dense'], 'bytes')}, KV cache {quantity_text(c['bytes_per_token_kv'], 'bytes')}",
+        align(rows, ["ceiling", "tokens/s", "tokens/J", "speed-up"], right={1, 2, 3}),
+        wrapped(
+            f"  bytes per token all digital {n_bytes['all_digital']}: experts {n_bytes['experts']} can go, dense weights "
+            f"{n_bytes['dense']} and KV cache {n_bytes['kv']} stay"
+        ),
         f"limited by: {evaluation.binding}",
     ]
 

@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dse.cost.area import AreaPart
-from dse.evaluate.counts import OperationCounts
-from dse.evaluate.energy import Part
-from dse.evaluate.timeline import StageTime
+from dse.evaluation.counts import OperationCounts
+from dse.evaluation.energy import Part
+from dse.evaluation.timeline import StageTime
 from dse.spec.architecture import Architecture
 from dse.units import NS_PER_S, PJ_PER_J, Quantity
 
@@ -44,7 +44,7 @@ class Evaluation:
     composition: str
     energy_boundary: str
     ceiling: MappingABC[str, float] | None = None
-    """What could be gained at most; filled for one design (see ``dse.evaluate.ceiling``)."""
+    """What could be gained at most; filled for one design (see ``dse.evaluation.ceiling``)."""
 
     @property
     def n_points(self) -> int:

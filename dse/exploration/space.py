@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
-from dse.explore.metrics import DEFAULT_FRONT, METRICS
-from dse.explore.pareto import Direction
-from dse.explore.points import Value
+from dse.errors import SpecError
+from dse.exploration.metrics import DEFAULT_FRONT, METRICS
+from dse.exploration.pareto import Direction
+from dse.exploration.points import Value
 from dse.spec.architecture import Architecture
-from dse.workload.build import Workload
+from dse.spec.load import load_architecture
+from dse.spec.space import load_space
+from dse.workload.build import Workload, load_workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +51,29 @@ class Space:
     """None: accuracy is not measured."""
     seed: int = 0
     title: str = ""
+
+
+def load_space_file(path: str | Path, *, accuracy: AccuracyPlan | None = None) -> Space:
+    """The space that a file describes; ``accuracy`` replaces the file's budget.
+
+    Raises:
+        SpecError: every problem of the file and of the specs it starts from.
+    """
+    loaded = load_space(path)
+    spec, budget = loaded.spec, loaded.spec.accuracy
+    if accuracy is None and budget is not None:
+        accuracy = AccuracyPlan(draws=2 * budget.pairs, candidates=budget.points)
+    unknown = [m for m in (*spec.metrics, *(name.split("_", 1)[1] for name in spec.limits)) if m not in METRICS]
+    if unknown:
+        raise SpecError(f"{loaded.file}: unknown metric {unknown[0]!r}; metrics are {', '.join(METRICS)}")
+    return Space(
+        architecture=load_architecture(loaded.architecture),
+        workload=load_workload(loaded.workload),
+        axes=loaded.axes,
+        ranking=spec.mapping.ranking,
+        metrics=spec.metrics,
+        limits=spec.limits,
+        accuracy=accuracy,
+        seed=spec.seed,
+        title=spec.name,
+    )

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from dse.errors import SpecError
-from dse.evaluate.ceiling import all_digital_mapping
-from dse.evaluate.points import evaluate_points
-from dse.explore.space import Space
-from dse.explore.sweep import design_points
+from dse.evaluation.ceiling import all_digital_mapping
+from dse.evaluation.points import evaluate_points
+from dse.evaluation.source import sourced_breakdown
+from dse.exploration.space import Space
+from dse.exploration.sweep import design_points
 from dse.mapping.model import Mapping
 from dse.spec.values import value_at
 from dse.units import unit_of
@@ -45,7 +46,7 @@ def detail_frames(
             digital.rename(columns={"bytes_per_token": "all_digital_bytes_per_token"}), on=["memory", "what"], how="outer"
         ).fillna(0.0)
         found = {
-            "breakdown": evaluation.breakdown(),
+            "breakdown": sourced_breakdown(arch, evaluation),
             "stages": evaluation.stage_frame(),
             "area": evaluation.area_frame(),
             "traffic": traffic,

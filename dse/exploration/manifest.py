@@ -10,10 +10,10 @@ import pandas as pd
 
 from dse.cost.option import host_unit
 from dse.cost.table import cost_table
-from dse.evaluate.ceiling import ceiling
-from dse.evaluate.points import evaluate_points
-from dse.explore.points import DIGITAL_FRACTION
-from dse.explore.space import Space
+from dse.evaluation.ceiling import ceiling
+from dse.evaluation.points import evaluate_points
+from dse.exploration.points import DIGITAL_FRACTION
+from dse.exploration.space import Space
 from dse.mapping.model import Mapping
 from dse.spec.architecture import FlatPower
 
@@ -101,4 +101,4 @@ def base_ceiling(space: Space, mappings: MappingABC[str, Mapping]) -> dict[str, 
     costs = cost_table(space.architecture, space.workload)
     mapping = max(mappings.values(), key=lambda m: sum(o.precision == "analog" for o in m.placement.values()))
     evaluation = evaluate_points(space.architecture, space.workload, mapping, costs)
-    return ceiling(space.architecture, space.workload, evaluation, costs)
+    return ceiling(space.architecture, space.workload, mapping, evaluation, costs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dse.explore.pareto import Direction
+from dse.exploration.pareto import Direction
 
 METRICS: Final[dict[str, Direction]] = {
     "energy_pj_per_token": "min",

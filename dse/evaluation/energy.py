@@ -13,7 +13,7 @@ from dse.cost.crossbar import products_energy_pj
 from dse.cost.option import host_unit
 from dse.cost.power import flat_power_mw, idle_power_mw
 from dse.cost.table import CostTable
-from dse.evaluate.profile import LayerProfile
+from dse.evaluation.profile import LayerProfile
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dse.cost.table import CostTable
-from dse.evaluate.profile import LayerProfile
+from dse.evaluation.profile import LayerProfile
 from dse.spec.architecture import Architecture
 from dse.units import Quantity
 from dse.workload.build import Workload

@@ -7,11 +7,11 @@ import numpy as np
 from dse.cost.attention import attention_cost
 from dse.cost.option import Option, dense_precision, host_unit
 from dse.cost.table import CostTable
-from dse.evaluate.energy import energy_parts
-from dse.evaluate.points import evaluate_points
-from dse.evaluate.profile import Entry, LayerProfile, Stage, layer_profiles
-from dse.evaluate.result import Evaluation
-from dse.evaluate.timeline import stage_times
+from dse.evaluation.energy import energy_parts
+from dse.evaluation.points import evaluate_points
+from dse.evaluation.profile import Entry, LayerProfile, Stage, layer_profiles
+from dse.evaluation.result import Evaluation
+from dse.evaluation.timeline import stage_times
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.units import NS_PER_S, PJ_PER_J
@@ -42,25 +42,25 @@ def without_experts(profiles: tuple[LayerProfile, ...]) -> tuple[LayerProfile, .
 
 
 def ceiling(
-    arch: Architecture, workload: Workload, evaluation: Evaluation, costs: CostTable
+    arch: Architecture, workload: Workload, mapping: Mapping, evaluation: Evaluation, costs: CostTable
 ) -> dict[str, float]:
     """Bounds on what analog experts can bring on this machine (first design point).
 
-    ``speedup_limit = T(all digital) / T(experts free)``: dense weights, attention scores and the KV cache stay
-    digital whatever the experts do (Amdahl). Idle power of the tiles is left out of the free run.
+    ``speedup_limit = T(all digital) / T(experts free)`` (Amdahl): the free run keeps dense weights where the mapping
+    has them, attention scores and the KV cache, and takes out the routed experts and the idle power of the tiles.
     """
     digital = all_digital_mapping(arch, workload)
     base = evaluate_points(arch, workload, digital, costs)
     tokens = np.asarray(evaluation.tokens_per_step)
     attention = attention_cost(arch, workload)
-    rest = without_experts(layer_profiles(workload, digital, costs))
+    rest = without_experts(layer_profiles(workload, mapping, costs))
     stages = stage_times(arch, workload, costs, rest, attention, tokens)
     free_ns = float(sum(s.multiplicity * s.total[0] for s in stages))
     parts = energy_parts(
         arch, workload, costs, rest, attention, tokens=tokens, step_ns=np.full(tokens.shape, free_ns)
     )
     tiles = {core.name for core in arch.analog_cores}
-    free_pj = float(sum(v[0] for part, v in parts.items() if part.group not in tiles))
+    free_pj = float(sum(v[0] for part, v in parts.items() if part.component != "idle" or part.group not in tiles))
     base_pj = float(sum(v[0] for part, v in base.energy_parts_pj.items() if part.group not in tiles))
     n_tokens = float(tokens[0])
     traffic = {what: float(np.ravel(b)[0]) / n_tokens for (_, what), b in base.traffic_bytes.items()}

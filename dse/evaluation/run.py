@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from dse.cost.table import cost_table
-from dse.evaluate.ceiling import ceiling
-from dse.evaluate.points import check_limits, evaluate_points
-from dse.evaluate.result import Evaluation
+from dse.evaluation.ceiling import ceiling
+from dse.evaluation.points import check_limits, evaluate_points
+from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
@@ -23,4 +23,4 @@ def evaluate(arch: Architecture, workload: Workload, mapping: Mapping) -> Evalua
     costs = cost_table(arch, workload)
     evaluation = evaluate_points(arch, workload, mapping, costs)
     check_limits(evaluation, arch)
-    return dataclasses.replace(evaluation, ceiling=ceiling(arch, workload, evaluation, costs))
+    return dataclasses.replace(evaluation, ceiling=ceiling(arch, workload, mapping, evaluation, costs))

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from dse.cost.table import cost_table
-from dse.explore.accuracy import attach, measure
-from dse.explore.detail import detail_frames, provenance_frame
-from dse.explore.manifest import space_manifest
-from dse.explore.metrics import METRICS
-from dse.explore.pareto import pareto_mask
-from dse.explore.points import DIGITAL_FRACTION, grid
-from dse.explore.space import Space
-from dse.explore.study import Study
-from dse.explore.sweep import Chunk, chunks, evaluate_rows
+from dse.exploration.accuracy import attach, measure
+from dse.exploration.detail import detail_frames, provenance_frame
+from dse.exploration.manifest import space_manifest
+from dse.exploration.metrics import METRICS
+from dse.exploration.pareto import pareto_mask
+from dse.exploration.points import DIGITAL_FRACTION, grid
+from dse.exploration.space import Space
+from dse.exploration.study import Study
+from dse.exploration.sweep import Chunk, chunks, evaluate_rows
 from dse.mapping.baseline import Rule, rule_mapping
 from dse.mapping.model import Mapping
 from dse.sensitivity.score import score_blocks
@@ -30,7 +30,7 @@ from dse.spec.show import resolved_yaml
 Progress = Callable[[str, int, int], None]
 
 
-class InterruptedError(KeyboardInterrupt):
+class ExplorationInterrupted(KeyboardInterrupt):
     """The user stopped an exploration; ``study`` holds the finished points."""
 
     def __init__(self, study: Study) -> None:
@@ -45,7 +45,7 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
 
     Raises:
         SpecError: a path or value of an axis is not allowed.
-        InterruptedError: the user stopped it; the finished points are in its ``study`` (and in ``folder``).
+        ExplorationInterrupted: the user stopped it; the finished points are in its ``study`` (and in ``folder``).
     """
     tell = progress or (lambda stage, done, total: None)
     points = grid(space.axes)
@@ -73,7 +73,7 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
         study = assemble(space, finished, len(points), scores, mappings)
         if folder is not None:
             study.save(folder)
-        raise InterruptedError(study) from None
+        raise ExplorationInterrupted(study) from None
     if folder is not None:
         study.save(folder)
         parts.clear()
@@ -122,8 +122,16 @@ def assemble(
         mappings=mappings,
         scores=scores,
         frames={**detail_frames(space, points, mappings, manifest), "provenance": provenance_frame(space)},
-        inputs={"architecture.yaml": resolved_yaml(space.architecture), "workload.yaml": resolved_yaml(space.workload)},
+        inputs=input_files(space),
     )
+
+
+def input_files(space: Space) -> dict[str, str]:
+    """File name → resolved YAML of the base design."""
+    files = {"architecture.yaml": resolved_yaml(space.architecture)}
+    if space.workload.loaded is not None:
+        files["workload.yaml"] = resolved_yaml(space.workload.loaded)
+    return files
 
 
 def with_accuracy(space: Space, study: Study, tell: Progress) -> Study:

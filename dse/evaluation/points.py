@@ -11,11 +11,11 @@ from dse.cost.capacity import resident_bytes
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable, cost_table
 from dse.errors import Cause, InfeasibleError
-from dse.evaluate.counts import operation_counts
-from dse.evaluate.energy import energy_parts, memory_traffic
-from dse.evaluate.profile import LayerProfile, layer_profiles
-from dse.evaluate.result import Evaluation
-from dse.evaluate.timeline import stage_times, time_by_resource
+from dse.evaluation.counts import operation_counts
+from dse.evaluation.energy import energy_parts, memory_traffic
+from dse.evaluation.profile import LayerProfile, layer_profiles
+from dse.evaluation.result import Evaluation
+from dse.evaluation.timeline import stage_times, time_by_resource
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload

@@ -13,7 +13,7 @@ from dse.cost.attention import AttentionCost
 from dse.cost.crossbar import busiest_tile_ns
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
-from dse.evaluate.profile import Entry, LayerProfile, Stage
+from dse.evaluation.profile import Entry, LayerProfile, Stage
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
 

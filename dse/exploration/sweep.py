@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dse.evaluate.points import evaluate_points
-from dse.evaluate.result import Evaluation
-from dse.explore.metrics import METRICS
-from dse.explore.points import DIGITAL_FRACTION, ROOTS, is_structural
-from dse.explore.space import Space
+from dse.evaluation.points import evaluate_points
+from dse.evaluation.result import Evaluation
+from dse.exploration.metrics import METRICS
+from dse.exploration.points import DIGITAL_FRACTION, ROOTS, is_structural
+from dse.exploration.space import Space
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload

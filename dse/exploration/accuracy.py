@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 import dse.noise
-from dse.explore.points import DIGITAL_FRACTION
-from dse.explore.space import AccuracyPlan, Space
-from dse.explore.sweep import design_points
+from dse.exploration.points import DIGITAL_FRACTION
+from dse.exploration.space import AccuracyPlan, Space
+from dse.exploration.sweep import design_points
 from dse.mapping.model import Mapping
 
 NOISE_FIELDS = ("rows", "cols", "device", "dac", "adc", "weight", "read")

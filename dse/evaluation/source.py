@@ -1,0 +1,56 @@
+"""Which value of the architecture an energy rests on, and where that value comes from."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dse.cost.option import host_unit
+from dse.evaluation.result import Evaluation
+from dse.spec.architecture import Architecture
+from dse.spec.provenance import Provenance
+
+
+def energy_path(arch: Architecture, component: str, group: str) -> str:
+    """Dotted path of the value that a component of the energy of a group is proportional to."""
+    analog = {core.name for core in arch.analog_cores}
+    match component:
+        case "analog MVM":
+            return f"analog_cores.{group}.cost.mvm.energy_pj"
+        case "weight memory" | "KV cache":
+            return f"memories.{arch.unit(group).memory}.energy_pj_per_bit"
+        case "links":
+            link = arch.link_between(arch.core(group).die, arch.die(host_unit(arch).die).name)
+            return f"links.{link.name}.energy_pj_per_bit" if link else "links"
+        case "idle":
+            return f"analog_cores.{group}.idle.on_mw" if group in analog else f"digital_units.{group}.energy.idle_mw"
+        case "flat power":
+            return f"digital_units.{group}.energy.power_mw"
+        case _:
+            return f"digital_units.{group}.energy.op_pj"
+
+
+def origin_of(arch: Architecture, path: str) -> Provenance | None:
+    """Origin of a value, or of the first value below a path."""
+    found = arch.provenance.get(path)
+    return found or next((p for name, p in arch.provenance.items() if name.startswith(path + ".")), None)
+
+
+def sourced_breakdown(arch: Architecture, evaluation: Evaluation, point: int = 0) -> pd.DataFrame:
+    """The breakdown of one design with path, file, line, evidence and source of the value behind each part."""
+    frame = evaluation.breakdown(point)
+    paths = [energy_path(arch, row.component, row.group) for row in frame.itertuples()]
+    origins = [origin_of(arch, path) or Provenance() for path in paths]
+    return frame.assign(
+        path=paths,
+        evidence=[origin.evidence or "" for origin in origins],
+        source=[origin.source or "" for origin in origins],
+        file=[origin.file for origin in origins],
+        line=[origin.line for origin in origins],
+    )
+
+
+def assumed_fraction(breakdown: pd.DataFrame) -> float:
+    """Share of the energy that rests on values whose evidence is ``assumed``, or that name none."""
+    total = breakdown["energy_pj_per_token"].sum()
+    assumed = breakdown["evidence"].isin(["assumed", ""])
+    return float(breakdown.loc[assumed, "energy_pj_per_token"].sum() / total) if total else 0.0
