@@ -150,13 +150,19 @@ def elastic_causes(instance: Instance, limits: MappingLimits, *, time_limit_s: f
         instance, "energy" if limits.max_energy_pj_per_token else "sensitivity", limits, elastic=True
     )
     answer = solve_model(program.write, time_limit_s=time_limit_s, gap=1e-4, seed=seed)
-    causes = []
-    for name, slack in program.slack.items():
-        missed = answer.values.get(slack.name, 0.0)
-        if missed > 1e-7:
-            fix = f"loosen it by {100 * missed:.3g} % (limits contradict each other; this is the least change)"
-            causes.append(Cause(name, 1 + missed, 1.0, "of the limit", "placements that keep all other limits", fix))
-    return causes
+    worst: dict[str, Cause] = {}
+    for slack in program.slack:
+        missed = answer.values.get(slack.variable.name, 0.0)
+        if missed <= 1e-7:
+            continue
+        name = slack.name.partition("[")[0] if slack.name.startswith("max_") else slack.name
+        limit, reached, unit = slack.meaning.limit, slack.reached(missed), slack.meaning.unit
+        need, have = (reached, limit) if slack.coefficient < 0 else (limit, reached)
+        fix = f"{name} {rounded_up(reached)} {unit}: the limits contradict each other, and this is the least change"
+        cause = Cause(slack.name, need, have, unit, "all placements that keep the other limits", fix)
+        if name not in worst or cause.short_by > worst[name].short_by:
+            worst[name] = cause
+    return list(worst.values())
 
 
 def names_of(instance: Instance, blocks: Indices) -> str:

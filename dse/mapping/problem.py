@@ -33,10 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.mapping.instance import Instance
-from dse.mapping.limits import MappingLimits
+from dse.mapping.limits import TOLERANCE, MappingLimits
 from dse.mapping.objective import energy_pj_per_token, group_loads, step_ns, summed
 from dse.mapping.pools import Pool, fixed_choice, make_pools
-from dse.mapping.program import Program, Terms
+from dse.mapping.program import Meaning, Program, Terms
 from dse.mapping.stage_time import add_stage_time
 
 Objective = Literal["sensitivity", "energy"]
@@ -65,9 +65,10 @@ def build_program(instance: Instance, objective: Objective, limits: MappingLimit
     energy, reference, constant = add_energy(program) if with_energy else ([], 1.0, 0.0)
     if limits.max_energy_pj_per_token is not None:
         rhs = (limits.max_energy_pj_per_token - constant) / reference
-        program.add_row("max_energy_pj_per_token", energy, "<=", rhs, limit=True)
+        meaning = Meaning(limits.max_energy_pj_per_token, "pJ", reference, constant)
+        program.add_limit("max_energy_pj_per_token", energy, "<=", rhs, meaning=meaning)
     if elastic:
-        program.minimise([(slack, 1.0) for slack in program.slack.values()])
+        program.minimise([(slack.variable, 1.0) for slack in program.slack])
     elif objective == "energy":
         program.minimise(energy, scale=reference, constant=constant)
     else:
@@ -119,7 +120,9 @@ def add_capacity(program: Program) -> None:
         if np.allclose(sizes / smallest, np.round(sizes / smallest), rtol=0, atol=1e-9):
             rhs = math.floor(rhs + 1e-9)
         terms = [(variable, size / smallest) for variable, size in used if size > 0]
-        program.add_row(f"capacity[{name}]", terms, "<=", rhs, limit=True)
+        capacity, fixed = float(instance.capacity[resource]), float(instance.capacity[resource] - room[resource])
+        meaning = Meaning(capacity, instance.resource_unit(resource), smallest, fixed)
+        program.add_limit(f"capacity[{name}]", terms, "<=", rhs, meaning=meaning)
 
 
 def add_budgets(program: Program, limits: MappingLimits) -> None:
@@ -135,31 +138,52 @@ def add_budgets(program: Program, limits: MappingLimits) -> None:
     if limits.max_digital_experts_per_layer is not None:
         most = math.floor(limits.max_digital_experts_per_layer)
         for layer, terms in by_layer.items():
-            rhs = float(most - int((pinned & (instance.layer == layer)).sum()))
-            program.add_row(f"max_digital_experts_per_layer[{layer}]", terms, "<=", rhs, limit=True)
+            own = float((pinned & (instance.layer == layer)).sum())
+            meaning = Meaning(float(most), "experts", 1.0, own)
+            program.add_limit(f"max_digital_experts_per_layer[{layer}]", terms, "<=", most - own, meaning=meaning)
     everywhere = [term for terms in by_layer.values() for term in terms]
-    n_pinned = int(pinned.sum())
-    if limits.max_digital_experts is not None:
-        rhs = float(math.floor(limits.max_digital_experts) - n_pinned)
-        program.add_row("max_digital_experts", everywhere, "<=", rhs, limit=True)
-    wanted = limits.n_digital(int(instance.is_expert.sum()))
-    if wanted is not None:
-        program.add_row("digital_fraction", everywhere, "=", float(wanted - n_pinned), limit=True)
+    n_pinned, wanted = float(pinned.sum()), limits.n_digital(int(instance.is_expert.sum()))
+    for name, sense, count in (
+        ("max_digital_experts", "<=", limits.max_digital_experts),
+        ("digital_fraction", "=", wanted),
+    ):
+        if count is not None:
+            meaning = Meaning(float(math.floor(count)), "experts", 1.0, n_pinned)
+            program.add_limit(name, everywhere, sense, math.floor(count) - n_pinned, meaning=meaning)
 
 
 def add_sensitivity_limits(program: Program, limits: MappingLimits) -> None:
-    """Limits on the summed scores."""
-    instance, scale = program.instance, score_scale(program.instance)
+    """Limits on the summed scores, and the least number of digital experts that each of them implies."""
+    instance = program.instance
     if limits.max_sensitivity is not None:
-        rhs = (limits.max_sensitivity - fixed_score(instance)) / scale
-        program.add_row("max_sensitivity", score_terms(program, instance.score / scale), "<=", rhs, limit=True)
+        add_score_limit(program, "max_sensitivity", instance.score, limits.max_sensitivity, unit="score")
     if limits.max_sensitivity_share is not None:
-        score = np.where(instance.is_expert[:, None], instance.score, 0.0)
-        fixed = fixed_choice(instance)
-        pinned = float(score[fixed >= 0, fixed[fixed >= 0]].sum())
+        experts = np.where(instance.is_expert[:, None], instance.score, 0.0)
         total = float(instance.rank_score[instance.is_expert].sum())
-        rhs = (limits.max_sensitivity_share * total - pinned) / scale
-        program.add_row("max_sensitivity_share", score_terms(program, score / scale), "<=", rhs, limit=True)
+        most, share = limits.max_sensitivity_share * total, 1 / total if total > 0 else 1.0
+        add_score_limit(program, "max_sensitivity_share", experts, most, unit="share", per_score=share)
+
+
+def add_score_limit(
+    program: Program, name: str, score: Array, most: float, *, unit: str, per_score: float = 1.0
+) -> None:
+    """One limit on a sum of scores; the count it implies keeps the relaxation from using fractions of experts."""
+    instance, scale, fixed = program.instance, score_scale(program.instance), fixed_choice(program.instance)
+    rest = most - float(score[fixed >= 0, fixed[fixed >= 0]].sum())
+    meaning = Meaning(most * per_score, unit, scale * per_score, (most - rest) * per_score)
+    program.add_limit(name, score_terms(program, score / scale), "<=", rest / scale, meaning=meaning)
+    free = fixed < 0
+    analog = np.where(instance.allowed & instance.is_analog, score, np.inf).min(axis=1)[free]
+    digital = np.where(instance.allowed & ~instance.is_analog, score, np.inf).min(axis=1)[free]
+    both = np.isfinite(analog) & np.isfinite(digital)
+    least = float(np.minimum(analog, digital)[~both].sum())
+    gains = np.sort((analog - digital)[both & (analog > digital)])[::-1]
+    reached = float(analog[both].sum()) + least - np.concatenate([[0.0], np.cumsum(gains)])
+    enough = reached <= rest + TOLERANCE * abs(most)
+    needed = int(enough.argmax()) if enough.any() else 0
+    terms = [(variable, 1.0) for (_, o), variable in program.count.items() if not instance.is_analog[o]]
+    if needed and terms and not program.elastic:
+        program.add_row(f"least digital blocks[{name}]", terms, ">=", float(needed))
 
 
 def score_terms(program: Program, score: Array) -> Terms:

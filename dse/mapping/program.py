@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pulp
@@ -17,6 +17,29 @@ Variable: TypeAlias = pulp.LpVariable
 Terms = list[tuple[Variable, float]]
 
 SENSES: Final = {"<=": pulp.LpConstraintLE, ">=": pulp.LpConstraintGE, "=": pulp.LpConstraintEQ}
+
+
+class Meaning(NamedTuple):
+    """What the row of a limit says in the user's unit: ``offset + factor · (left side) <= limit``."""
+
+    limit: float
+    unit: str
+    factor: float = 1.0
+    offset: float = 0.0
+
+
+class Slack(NamedTuple):
+    """By how much the row of a limit is missed, as a share of the limit."""
+
+    name: str
+    variable: Variable
+    coefficient: float
+    rhs: float
+    meaning: Meaning
+
+    def reached(self, missed: float) -> float:
+        """Value of the limited quantity when the row is missed by that share [the user's unit]."""
+        return self.meaning.offset + self.meaning.factor * (self.rhs - self.coefficient * missed)
 
 
 @dataclass(slots=True, eq=False)
@@ -33,8 +56,8 @@ class Program:
     """(stage, block class, option) → whether the option is in use there."""
     rows: dict[str, str] = field(default_factory=dict)
     """Name of a row in the model → what it stands for; the model's own names carry no meaning."""
-    slack: dict[str, Variable] = field(default_factory=dict)
-    """What a row stands for → by how much it is missed, in units of its right side (elastic programs)."""
+    slack: list[Slack] = field(default_factory=list)
+    """By how much limits are missed (elastic programs)."""
     elastic: bool = False
     """Whether limits and capacities may be missed at a price."""
     model: pulp.LpProblem = field(default_factory=lambda: pulp.LpProblem("mapping", pulp.LpMinimize))
@@ -62,14 +85,18 @@ class Program:
         """Writes the model as an MPS file."""
         self.model.writeMPS(str(file))
 
-    def add_row(self, name: str, terms: Terms, sense: str, rhs: float, *, limit: bool = False) -> None:
-        """Adds one row; a limit of an elastic program may be missed at a price."""
-        if limit and self.elastic:
-            size = max(abs(rhs), 1.0)
-            for sign in (-1.0, 1.0) if sense == "=" else (-1.0,) if sense == "<=" else (1.0,):
-                label = name if sense != "=" else f"{name} ({'at most' if sign < 0 else 'at least'})"
-                self.slack[label] = self.add_variable(f"s{len(self.slack)}")
-                terms = [*terms, (self.slack[label], sign * size)]
+    def add_limit(self, name: str, terms: Terms, sense: str, rhs: float, *, meaning: Meaning) -> None:
+        """Adds the row of a limit; an elastic program may miss it at a price."""
+        signs = {"<=": (-1.0,), ">=": (1.0,), "=": (-1.0, 1.0)}[sense]
+        for sign in signs if self.elastic else ():
+            size = max(abs(meaning.limit / meaning.factor), 1.0)
+            variable = self.add_variable(f"s{len(self.slack)}")
+            self.slack.append(Slack(name, variable, sign * size, rhs, meaning))
+            terms = [*terms, (variable, sign * size)]
+        self.add_row(name, terms, sense, rhs)
+
+    def add_row(self, name: str, terms: Terms, sense: str, rhs: float) -> None:
+        """Adds one row."""
         key = f"r{len(self.rows)}"
         self.rows[key] = name
         row = pulp.LpConstraint(pulp.LpAffineExpression(terms), SENSES[sense], key, rhs)

@@ -106,7 +106,10 @@ def solve_mapping(
         if answer.status == "infeasible" or not program.pools:
             raise InfeasibleError(diagnose(instance, bounds, time_limit_s=time_limit_s, seed=seed))
         raise TimeLimitError(f"no mapping found within {time_limit_s:g} s; allow more time or loosen the limits")
-    bound = float("-inf") if answer.bound is None else min(program.bound(answer.bound), best.value)
+    if not program.pools:
+        bound = best.value
+    else:
+        bound = float("-inf") if answer.bound is None else min(program.bound(answer.bound), best.value)
     return make_mapping(
         instance,
         best.choice,
