@@ -76,7 +76,9 @@ def lowest_sigma(coefficients: Sequence[float]) -> tuple[float, float]:
     (0.0, 0.5)
     """
     polynomial = np.polynomial.Polynomial(np.asarray(coefficients, dtype=np.float64))
-    turning = polynomial.deriv().roots() if len(coefficients) > 2 else np.empty(0)
+    negligible = _ROUNDING * 1e-6 * max(abs(c) for c in coefficients)
+    slope = polynomial.deriv().trim(negligible) if len(coefficients) > 1 else polynomial
+    turning = slope.roots() if len(slope.coef) > 1 and len(coefficients) > 1 else np.empty(0)
     inside = [r.real for r in map(complex, turning) if abs(r.imag) < 1e-9 and 0 < r.real < 1]
     candidates = np.array([0.0, 1.0, *inside])
     values = polynomial(candidates)

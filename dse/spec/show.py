@@ -61,7 +61,7 @@ def show_text(loaded: Loaded) -> str:
         if source and source != said:
             indent = "  " * (line.depth + 1) + "# "
             shown += textwrap.wrap(source, _WIDTH, initial_indent=indent, subsequent_indent=indent)
-        said = source
+        said = source if origin else said
     legend = [f"[{i}] {file}" for i, file in enumerate(files)]
     return "\n".join([*shown, "", *legend]) + "\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +16,9 @@ from dse.spec.suggest import did_you_mean
 
 T = TypeVar("T")
 
-_ANYTHING = Kind()
+_ANYTHING: Final = Kind()
+_ABOUT: Final = frozenset({"provenance", "digest"})
+"""Fields that say something about the values and are none themselves."""
 
 
 class _InvalidError(Exception):
@@ -68,9 +70,10 @@ def value_at(obj: object, path: str) -> Any:
         SpecError: unknown path.
     """
     found: Any = obj
+    kind = _ANYTHING
     for step in path.split("."):
         try:
-            found = _inside(found, _ANYTHING, step)[0]
+            found, kind, _ = _inside(found, kind, step)
         except _UnknownError:
             raise SpecError([Problem(_unknown(obj, path, None), path=path)]) from None
     return found
@@ -138,7 +141,7 @@ def _inside(current: Any, kind: Kind, step: str) -> tuple[Any, Kind, str | int]:
 
 def _field(spec_class: type, step: str) -> SpecField:
     field = fields_of(spec_class).get(step)
-    if field is None:
+    if field is None or step in _ABOUT:
         raise _UnknownError
     return field
 
@@ -198,7 +201,7 @@ def _values(current: Any, kind: Kind, path: str) -> Iterator[tuple[str, Any, Kin
     """Every single value with its dotted path and what it may be."""
     dot = f"{path}." if path else ""
     if dataclasses.is_dataclass(current) and not isinstance(current, type):
-        for field in fields_of(type(current)).values():
+        for field in (field for key, field in fields_of(type(current)).items() if key not in _ABOUT):
             yield from _values(getattr(current, field.name), field.kind, dot + field.key)
     elif isinstance(current, tuple):
         for position, entry in enumerate(current):
