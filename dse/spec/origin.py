@@ -30,7 +30,7 @@ def with_origins(node: Node, findings: Findings, path: str = "", outer: Origin |
     given = {key: entry for key, entry in node.value.items() if key in ORIGIN_KEYS}
     rest = {key: entry for key, entry in node.value.items() if key not in ORIGIN_KEYS}
     origin = _origin(given, findings, path).or_else(outer)
-    if "value" in rest:
+    if "value" in rest and path:
         return _given_value(node, rest, findings, path, origin)
     dot = f"{path}." if path else ""
     entries_by_key = {key: with_origins(entry, findings, dot + key, origin) for key, entry in rest.items()}

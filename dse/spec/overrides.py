@@ -12,6 +12,7 @@ from dse.errors import Problem, SpecError
 from dse.spec.fields import fields_of
 from dse.spec.findings import Findings
 from dse.spec.node import OVERRIDE, Node, Place, leaves, name_of
+from dse.spec.origin import with_origins
 from dse.spec.read import read_value
 from dse.spec.suggest import did_you_mean
 
@@ -52,8 +53,8 @@ def split_override(text: str) -> tuple[str, str]:
 
 def apply_overrides(root: Node, overrides: Mapping[str, Node], spec_class: type, findings: Findings) -> Node:
     """The tree with other values; a path that leads nowhere is a problem."""
-    for path, value in overrides.items():
-        steps = path.split(".")
+    for path, given in overrides.items():
+        value, steps = with_origins(given, findings, path), path.split(".")
         if steps[0] in fields_of(spec_class):
             root = _applied(root, path, steps, value, findings)
             continue

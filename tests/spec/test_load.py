@@ -80,6 +80,12 @@ def test_overrides_replace_values_before_they_are_checked(specs: Path) -> None:
     assert same.digest == arch.digest != load_architecture("good_arch.yaml").digest
 
 
+def test_override_may_state_its_source(specs: Path) -> None:
+    arch = load_architecture("good_arch.yaml", ["analog_cores.pcm.rows={value: 128, source: mine, evidence: assumed}"])
+    origin = arch.provenance["analog_cores.pcm.rows"]
+    assert (arch.core("pcm").rows, origin.source, origin.evidence) == (128, "mine", "assumed")
+
+
 def test_override_exchanges_the_device(specs: Path) -> None:
     values = {"analog_cores.pcm.device.programming.scale": 3, "analog_cores.pcm.device": "pcm_generic"}
     device = load_architecture("good_arch.yaml", values).core("pcm").device
