@@ -39,9 +39,9 @@ def measure_ranges(model: nn.Module, tokens: Tensor, *, rows: Collection[int]) -
 
         recording = rebuilt(model, record)
         run(recording, tokens)
-        starved = [key for key, recorder in recorders.items() if recorder.tokens < MIN_VISITS]
-        if starved:
-            run(watched(model, recording, {block for block, _ in starved}), tokens)
+        rare = {block for (block, _), seen in recorders.items() if ".experts." in block and seen.tokens < MIN_VISITS}
+        if rare:
+            run(watched(model, recording, rare), tokens)
         table |= {(*key, n_rows): recorder.range for key, recorder in recorders.items()}
     return table
 

@@ -115,4 +115,8 @@ def swept_values(core: AnalogCore) -> list[str]:
         "device.dead_zone_fraction": device.dead_zone_fraction,
         "device.programming.scale": device.programming.scale,
     }
-    return [f"analog_cores.{core.name}.{path}" for path, value in values.items() if np.ndim(value or 0.0) > 0]
+    return [
+        f"analog_cores.{core.name}.{path}"
+        for path, value in values.items()
+        if np.ndim(0 if value is None else value) > 0
+    ]

@@ -120,10 +120,10 @@ def simulate_linear(
         SpecError: shapes that do not fit, values that are not finite, or time_s other than 0.
     """
     target, inputs = as_matrix(weight), as_matrix(x)
-    reference = inputs if calibration is None else as_matrix(calibration)
-    check_operands(inputs, target, reference, time_s=time_s, scale=scale)
+    seen = None if calibration is None else as_matrix(calibration)
+    check_operands(inputs, target, seen, time_s=time_s, scale=scale)
     with torch.inference_mode():
-        ranges = range_of(reference, target, rows=core.rows)
+        ranges = range_of(inputs if seen is None else seen, target, rows=core.rows)
         programmed = programmed_weight(target, device, core, seed=seed, block="", matrix="", scale=scale)
         return cast(Tensor, AnalogLinear(programmed, core, ranges=ranges)(inputs))
 
@@ -133,7 +133,7 @@ def as_matrix(values: Tensor | ArrayLike) -> Tensor:
     return torch.as_tensor(values).detach().float()
 
 
-def check_operands(x: Tensor, weight: Tensor, calibration: Tensor, *, time_s: float, scale: float) -> None:
+def check_operands(x: Tensor, weight: Tensor, calibration: Tensor | None, *, time_s: float, scale: float) -> None:
     """Refuses operands that do not fit together, with every problem at once.
 
     Raises:
@@ -141,6 +141,8 @@ def check_operands(x: Tensor, weight: Tensor, calibration: Tensor, *, time_s: fl
     """
     problems = []
     for name, matrix in (("x", x), ("weight", weight), ("calibration", calibration)):
+        if matrix is None:
+            continue
         if matrix.ndim != 2 or 0 in matrix.shape:
             problems.append(Problem(f"expected a matrix with rows and columns (got shape {tuple(matrix.shape)})", name))
         elif not torch.isfinite(matrix).all():

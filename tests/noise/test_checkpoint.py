@@ -1,0 +1,110 @@
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dse.errors import SpecError
+from dse.noise.checkpoint import checkpoint_digest, file_digest, load_checkpoint
+
+from .small import CONTEXT, VOCABULARY, make_model
+
+
+@pytest.fixture
+def copy(checkpoint, tmp_path):
+    return shutil.copytree(checkpoint, tmp_path / "copy")
+
+
+def test_a_checkpoint_loads_quietly_in_float32_and_leaves_the_random_state(checkpoint, capfd):
+    before = torch.random.get_rng_state()
+    found = load_checkpoint(checkpoint)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert capfd.readouterr() == ("", "")
+    assert (found.context, found.vocab_size) == (CONTEXT, VOCABULARY)
+    expected = make_model().state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in found.model.state_dict().items())
+    assert not found.model.training
+    assert found.model.config._experts_implementation == "eager"
+
+
+def test_half_precision_weights_are_widened(copy):
+    weights = load_file(copy / "model.safetensors")
+    save_file({name: w.half() for name, w in weights.items()}, copy / "model.safetensors", {"format": "pt"})
+    assert {p.dtype for p in load_checkpoint(copy).model.parameters()} == {torch.float32}
+
+
+def test_a_truncated_weight_file_is_named(copy):
+    file = copy / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(SpecError, match=r"model\.safetensors: truncated or not a safetensors file"):
+        load_checkpoint(copy)
+
+
+def test_every_missing_shard_is_named(copy):
+    names = load_file(copy / "model.safetensors").keys()
+    (copy / "model.safetensors").unlink()
+    shards = {name: f"model-0000{1 + i % 2}-of-00002.safetensors" for i, name in enumerate(names)}
+    (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    with pytest.raises(SpecError) as caught:
+        load_checkpoint(copy)
+    assert [p.file[-33:] for p in caught.value.problems] == [
+        "/model-00001-of-00002.safetensors",
+        "/model-00002-of-00002.safetensors",
+    ]
+
+
+def test_missing_tensors_are_counted_and_the_first_is_named(copy):
+    weights = load_file(copy / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(SpecError, match=r"1 tensors are missing, the first is lm_head\.weight"):
+        load_checkpoint(copy)
+
+
+def test_tensors_of_other_shapes_are_refused(copy):
+    weights = load_file(copy / "model.safetensors")
+    weights["lm_head.weight"] = weights["lm_head.weight"][:-1].clone()
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(SpecError, match="not a complete checkpoint"):
+        load_checkpoint(copy)
+
+
+def test_pickles_are_refused(copy):
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    with pytest.raises(SpecError, match="weights are pickles, which are not read; save them as safetensors"):
+        load_checkpoint(copy)
+
+
+def test_other_model_types_are_refused_by_name(copy):
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"model_type": "mixtral"}))
+    with pytest.raises(SpecError, match=r"config\.json: model_type: model_type 'mixtral' is not supported"):
+        load_checkpoint(copy)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(SpecError, match=f"{name}: no such file"):
+        load_checkpoint(copy)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(SpecError, match=r"nowhere.*no such"):
+        checkpoint_digest(tmp_path / "nowhere")
+
+
+def test_the_digest_follows_the_content(copy, checkpoint):
+    assert checkpoint_digest(copy) == checkpoint_digest(checkpoint)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 1e-3}))
+    assert checkpoint_digest(copy) != checkpoint_digest(checkpoint)
+
+
+def test_a_file_that_changes_gets_another_digest(tmp_path):
+    file = tmp_path / "a"
+    file.write_text("one")
+    first = file_digest(file)
+    file.write_text("three")
+    assert file_digest(file) != first
