@@ -62,14 +62,16 @@ class ReplacedRouter(OlmoeTopKRouter):
         return logits, weights.to(logits.dtype), indices
 
 
-def require_supported(model: nn.Module) -> None:
+def require_supported(model: Untyped) -> None:
     """Refuses models whose structure is not known.
 
     Raises:
-        SpecError: the class is not one of those supported; names both.
+        SpecError: the class is not one of those supported, or the weights are not float32.
     """
     if type(model) is not OlmoeForCausalLM:
         raise SpecError(f"model of class {type(model).__name__}: only OlmoeForCausalLM is supported by this version")
+    if model.dtype != torch.float32:
+        raise SpecError(f"model of {model.dtype}: noise is simulated in float32; convert it with model.float()")
 
 
 def sites(model: Untyped) -> Iterator[Site]:

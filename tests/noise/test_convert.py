@@ -159,6 +159,11 @@ def test_other_model_classes_are_refused_by_name():
         noisy_model(nn.Linear(2, 2), make_mapping(()), make_architecture(), seed=0)
 
 
+def test_other_formats_than_float32_are_refused():
+    with pytest.raises(SpecError, match=r"model of torch\.bfloat16: noise is simulated in float32"):
+        noisy_model(make_model().bfloat16(), make_mapping(()), make_architecture(), seed=0)
+
+
 def test_a_noisy_copy_is_not_noised_again(model):
     chip = noisy_model(model, make_mapping(["layers.0.router"]), make_architecture(), seed=0)
     with pytest.raises(SpecError, match="noisy copy already"):
