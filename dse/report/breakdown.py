@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from dse.report.style import component_colours, metric_prefix, metric_title
-from dse.report.tables import significant
+from dse.report.style import by_rows, component_colours, metric_prefix, metric_title
+from dse.report.tables import percent_text, significant
 
 METRIC = "energy_pj_per_token"
 
@@ -81,9 +81,9 @@ def conclude(view: BreakdownView, point: int | None = None) -> str:
     largest = max(view.components, key=lambda c: view.share(chosen, c))
     share = view.share(chosen, largest)
     return (
-        f"{largest[0].upper()}{largest[1:]} is {share:.0%} of the energy of design #{chosen}: "
-        f"halving it would gain {share / 2:.0%}; "
-        f"{view.assumed_share(chosen):.0%} of the energy rests on assumed values."
+        f"{largest[0].upper()}{largest[1:]} is {percent_text(share)} of the energy of design #{chosen}: "
+        f"halving it would gain {percent_text(share / 2)}; "
+        f"{percent_text(view.assumed_share(chosen))} of the energy rests on assumed values."
     )
 
 
@@ -109,8 +109,10 @@ def draw(view: BreakdownView, ax: Axes) -> None:
             significant(total / prefix.factor), (total / prefix.factor, row), xytext=(4, 0),
             textcoords="offset points", va="center", fontsize=8,
         )  # fmt: skip
-    ax.set_yticks(rows, [view.labels[point] for point in view.points])
+    ax.set_yticks(rows, [""] * len(rows))
     ax.tick_params(axis="y", length=0)
+    for row, point in zip(rows, view.points, strict=True):
+        _label_bar(ax, int(row), view.labels[point])
     ax.invert_yaxis()
     ax.set_xlim(0, max(totals, default=1.0) / prefix.factor * 1.1)
     ax.grid(visible=False, axis="y")
@@ -118,5 +120,17 @@ def draw(view: BreakdownView, ax: Axes) -> None:
     ax.set_xlabel(metric_title(METRIC, prefix))
     handles = [Patch(facecolor=colours[c], label=c) for c in view.components]
     if bool(view.table["assumed"].any()):
-        handles.append(Patch(facecolor="#BBBBBB", edgecolor="white", hatch="/////", label="rests on assumed values"))
-    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=5, columnspacing=1.1)
+        handles.append(Patch(facecolor="#BBBBBB", edgecolor="white", hatch="/////", label="on assumed values"))
+    handles = by_rows(handles, 4)
+    ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, columnspacing=1.1)
+
+
+def _label_bar(ax: Axes, row: int, label: str) -> None:
+    """Two lines at the left of a bar: number and role in bold, settings below."""
+    first, _, second = label.partition("\n")
+    upper, lower = (
+        ax.text(-0.012, at, text, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=8)
+        for at, text in ((row - (0.18 if second else 0.0), first), (row + 0.22, second))
+    )
+    upper.set_fontweight("bold")
+    lower.set_color("#555555")

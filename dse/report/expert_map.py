@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dse.mapping.model import Mapping as Placement
 from dse.report.style import ANALOG, DIGITAL, UNASSIGNED, fixed_ticks, shades
+from dse.report.tables import percent_text
 
 ABSENT = -1
 """Code of a cell without an expert."""
@@ -77,10 +78,14 @@ def conclude(view: ExpertMapView) -> str:
     total = view.table["score"].sum()
     held = float(view.table.loc[digital, "score"].sum() / total) if total > 0 else 0.0
     low, high = view.digital_fraction.min(), view.digital_fraction.max()
-    spread = f"{low:.0%} in every layer" if high - low < 0.005 else f"from {low:.0%} to {high:.0%} of a layer"
+    spread = (
+        f"{percent_text(low)} in every layer"
+        if high - low < 0.005
+        else f"from {percent_text(low)} to {percent_text(high)} of a layer"
+    )
     return (
-        f"{int(digital.sum())} of {len(view.table)} experts ({digital.mean():.0%}) are digital, {spread}; "
-        f"they hold {held:.0%} of the summed score."
+        f"{int(digital.sum())} of {len(view.table)} experts ({percent_text(digital.mean())}) are digital, {spread}; "
+        f"they hold {percent_text(held)} of the summed score."
     )
 
 
@@ -100,7 +105,7 @@ def draw(view: ExpertMapView, figure: Figure) -> None:
     extent = (-0.5, n_ranks - 0.5, n_layers - 0.5, -0.5)
     positive = np.where(view.score > 0, view.score, np.nan)
     image = axes[0].imshow(np.log10(positive), cmap="viridis", aspect="auto", interpolation="none", extent=extent)
-    bar = figure.colorbar(image, ax=axes[0], location="bottom", aspect=40, pad=0.02)
+    bar = figure.colorbar(image, ax=axes[0], location="bottom", aspect=45, pad=0.01)
     bar.set_label("log₁₀ score")
     bar.locator = MaxNLocator(5)
     bar.outline.set_visible(False)
@@ -111,7 +116,7 @@ def draw(view: ExpertMapView, figure: Figure) -> None:
     )
     axes[1].legend(
         handles=[Patch(facecolor=colours[o], edgecolor="#999999", lw=0.5, label=_option_text(o)) for o in view.options],
-        loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2,
+        loc="lower right", bbox_to_anchor=(1.02, 0.99), ncols=2, columnspacing=1.0, borderpad=0.1,
     )  # fmt: skip
     axes[2].barh(np.arange(n_layers), view.digital_fraction * 100, height=0.8, color=DIGITAL)
     axes[2].set_xlim(0, max(10.0, float(view.digital_fraction.max(initial=0.0)) * 115))
@@ -120,6 +125,7 @@ def draw(view: ExpertMapView, figure: Figure) -> None:
     for ax, title in zip(axes, ("Score", "Placement", "Digital"), strict=True):
         ax.set_title(title)
         ax.grid(visible=False)
+        ax.tick_params(axis="y", left=ax is axes[0])
     for ax in axes[:2]:
         ax.set_xlabel("expert of the layer, by falling score")
     step = max(1, round(n_layers / 12))

@@ -63,7 +63,7 @@ def sample_caption(run: Run) -> str:
     counts = [
         f"{run.manifest.count(s)} {s}" for s in ("ok", "infeasible", "failed", "pending") if run.manifest.count(s)
     ]
-    return f"n = {run.manifest.n_points} designs ({', '.join(counts) or 'none evaluated'}), seed {run.manifest.seed}."
+    return f"n = {run.manifest.n_points} designs ({', '.join(counts) or 'none evaluated'}), seed {run.manifest.seed}."
 
 
 def colour_metric(run: Run) -> str:
@@ -137,6 +137,20 @@ def breakdown_figure(run: Run, folder: Path, view: breakdown.BreakdownView, *, a
     )
 
 
+def mixed_point(run: Run, points: Sequence[int]) -> int | None:
+    """The first of some designs with experts on both sides, else the first with a mapping, else the first."""
+    known = [point for point in points if run.design(point) is not None]
+    mapped = []
+    for point in known:
+        mapping = run.mapping(str(run.points.set_index("point")["mapping_id"][point]))
+        if mapping is not None:
+            mapped.append(point)
+            sides = {o.precision == "analog" for name, o in mapping.placement.items() if ".experts." in name}
+            if len(sides) == 2:
+                return point
+    return next(iter([*mapped, *known]), None)
+
+
 def expert_figure(run: Run, folder: Path, *, point: int) -> FigureView | None:
     """Score and placement of the experts of one design; None where the run has no scores."""
     design = run.design(point)
@@ -150,7 +164,7 @@ def expert_figure(run: Run, folder: Path, *, point: int) -> FigureView | None:
         title=f"Where the experts of design #{point} are",
         conclusion=expert_map.conclude(view),
         caption=f"Score: rule “{rule}”, logarithm to base 10. {len(view.table)} experts in {len(view.layers)} layers, "
-        f"sorted by score within each layer.",
+        "sorted by score within each layer. Shown is the first of knee, ends and front with experts on both sides.",
         data=view.table,
         height_in=min(6.5, max(2.9, 1.5 + 0.14 * len(view.layers))),
         paint=lambda figure: expert_map.draw(view, figure),
@@ -185,16 +199,17 @@ def slices_figure(run: Run, folder: Path, *, marked: int | None) -> FigureView |
         return None
     left_out = len(view.axes) - MOST_SLICES
     rest = f" The {left_out} axes with the smallest effect on energy are in the CSV file only." if left_out > 0 else ""
-    shown = view._replace(axes=view.axes[:MOST_SLICES])
     ring = f" Ring: design #{marked}." if marked is not None else ""
+    how = "at the settings of the other axes that were evaluated at every value of the axis"
+    if not bool(view.table["matched"].all()):
+        how += " (over all evaluated designs where there are none)"
     return save_figure(
         folder,
         name="slices",
         title="What each swept parameter does",
         conclusion=slices.conclude(view),
-        caption=f"Line: median over all evaluated designs with that value, the other axes at all their values. Band: "
-        f"middle half.{ring}{rest} {sample_caption(run)}",
+        caption=f"Line: median {how}. Band: middle half. Values are spaced evenly.{ring}{rest} {sample_caption(run)}",
         data=view.table,
         height_in=0.7 + 1.55 * len(view.metrics),
-        paint=lambda figure: slices.draw(shown, figure),
+        paint=lambda figure: slices.draw(view._replace(axes=view.axes[:MOST_SLICES]), figure),
     )

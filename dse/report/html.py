@@ -42,7 +42,7 @@ FILES: Final[Mapping[str, str]] = {
 class Page(NamedTuple):
     """Everything the template shows."""
 
-    run: Run
+    axes: tuple[tuple[str, str], ...]
     cards: tuple[Card, ...]
     card_note: str
     caveats: tuple[str, ...]
@@ -82,7 +82,7 @@ def write_report(run_folder: str | Path) -> Path:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    text = environment.get_template(TEMPLATE).render(page=page, run=run, manifest=run.manifest)
+    text = environment.get_template(TEMPLATE).render(page=page, manifest=run.manifest)
     path = run.folder / "report.html"
     path.write_text(text, encoding="utf-8", newline="\n")
     return path
@@ -100,10 +100,11 @@ def make_page(run: Run) -> Page:
     parts = _breakdown_view(run, plane, main)
     assumed = {point: parts.assumed_share(point) for point in picked.values() if point in parts.points}
     on_line = figures.front_points(plane, most=sections.FRONT_ROWS)
+    shown = figures.mixed_point(run, [*([] if main is None else [main]), *picked.values(), *on_line])
     cards = tuple(verdict.make_card(run, title, point) for title, point in picked.items())
     mapping_id = "" if main is None else str(run.points.set_index("point")["mapping_id"][main])
     return Page(
-        run=run,
+        axes=tuple(sections.axis_values(path, values) for path, values in run.manifest.axes.items()),
         cards=cards,
         card_note=_card_note(picked, reference),
         caveats=tuple(verdict.caveats(run, assumed_energy=assumed)),
@@ -116,9 +117,9 @@ def make_page(run: Run) -> Page:
         parts=_part_tables(run, picked, reference),
         ceiling=sections.ceiling_sentence(run),
         ceiling_tables=(sections.ceiling_table(run), sections.traffic_table(run, main)),
-        experts=None if main is None else figures.expert_figure(run, folder, point=main),
+        experts=None if shown is None else figures.expert_figure(run, folder, point=shown),
         loss=figures.loss_figure(run, folder),
-        accuracy=sections.accuracy_table(run, mapping_id),
+        accuracy=sections.accuracy_table(run, mapping_id, title=f"Accuracy of design #{main}"),
         slices=figures.slices_figure(run, folder, marked=main) if picked else None,
         inputs=sections.inputs(run),
         evidence=tuple((str(k), int(v)) for k, v in run.provenance["evidence"].fillna("").value_counts().items()),
@@ -131,7 +132,11 @@ def _pareto_figures(run: Run, plane: pareto.ParetoView, folder: Path) -> tuple[F
     shown = [figures.pareto_figure(run, folder, plane, name="pareto")]
     if run.is_measured and run.points["loss_increase_nats"].nunique() > 2:
         view = pareto.prepare(
-            run.points, x="loss_increase_nats", reference=run.manifest.reference_point, proofs=figures.proofs(run)
+            run.points,
+            x=pareto.LOSS,
+            colour="latency_ns_per_step",
+            reference=run.manifest.reference_point,
+            proofs=figures.proofs(run),
         )
         shown.append(figures.pareto_figure(run, folder, view, name="pareto_loss"))
     return tuple(shown)
@@ -151,10 +156,10 @@ def _breakdown_view(run: Run, plane: pareto.ParetoView, main: int | None) -> bre
 
 def _part_tables(run: Run, picked: Mapping[str, int], reference: int | None) -> tuple[Table, ...]:
     """Energy, time and area by part for the designs of the verdict and the reference."""
-    short = {"Lowest energy": "Energy", "Lowest latency": "Latency", "Knee of the front": "Knee"}
-    columns = {f"{short[title]} #{point}": point for title, point in picked.items()}
+    short = {"Knee of the front": "Knee"}
+    columns = {f"{short.get(title, title)} #{point}": point for title, point in picked.items()}
     if reference is not None:
-        columns[f"Ref. #{reference}"] = reference
+        columns[f"Reference #{reference}"] = reference
     path = run.stages[run.stages["on_critical_path"].astype(str) == "True"]
     path = path.assign(part=path["stage"].astype(str) + ", " + path["group"].astype(str))
     tables = (
@@ -172,7 +177,8 @@ def _part_tables(run: Run, picked: Mapping[str, int], reference: int | None) -> 
 def _card_note(picked: Mapping[str, int], reference: int | None) -> str:
     if not picked:
         return "No design could be evaluated; the reasons are below."
-    parts = [f"Factors compare with the reference, design #{reference}."] if reference is not None else []
+    parts = [f"↓ lower, ↑ higher than the reference, design #{reference}."] if reference is not None else []
+    parts.append("The titles look at energy and latency only; what they cost in accuracy stands in the last row.")
     if "Knee of the front" not in picked:
         parts.append("The front has no knee: fewer than three designs, or none below the chord between its ends.")
     if len(set(picked.values())) < len(picked):

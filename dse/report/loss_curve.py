@@ -82,7 +82,8 @@ def draw(view: LossCurveView, ax: Axes) -> None:
     _scale_loss(view, ax)
     ax.set_xlabel("Digital experts [% of routed experts]")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_major_locator(MaxNLocator(8))
+    ax.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 2.5, 5, 10]))
+    ax.set_xlim(max(-4.0, fractions.min() - 4.0), min(104.0, fractions.max() + 4.0))
     ax.legend(loc="upper right")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Final, Literal, NamedTuple
 
 from dse.report.tables import MISSING, PREFIXES, quantity_text
@@ -97,9 +98,9 @@ def axis_value_text(path: str, value: object) -> str:
     >>> axis_value_text("mapping.digital_fraction", 0.125), axis_value_text("scenario.batch", 8.0)
     ('12.5 %', '8')
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return MISSING if value is None else str(value)
-    if math.isnan(value):
+    if math.isnan(float(value)):
         return MISSING
     unit = axis_unit(path)
     if unit in _COUNTED:

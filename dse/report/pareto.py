@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,12 +22,15 @@ from dse.report.style import (
     metric_title,
     quality_map,
     scale_axis,
+    scale_colour_axis,
+    wants_log,
 )
-from dse.report.tables import versus_text
+from dse.report.tables import Prefix, versus_text
 
 MANY: Final = 1500
 """From so many designs on the dominated ones are drawn as one picture, to keep the file small."""
-PROVEN: Final = frozenset({"optimal", "within_gap"})
+LOSS: Final = "loss_increase_nats"
+"""The metric that has an interval."""
 
 
 class ParetoView(NamedTuple):
@@ -117,6 +122,8 @@ def prepare(
     )
     if colour:
         table.insert(3, colour, shown[colour])
+    if x == LOSS:
+        table[["low", "high"]] = shown[["loss_increase_low", "loss_increase_high"]]
     ok = table[table["status"] == "ok"]
     signed = [ok[name] if metric(name).better == "min" else -ok[name] for name in (x, y)]
     line = ok[front_of(*signed)].sort_values(x)
@@ -141,11 +148,16 @@ def conclude(view: ParetoView) -> str:
         return "No design could be evaluated, so there is no front."
     names = f"{metric(view.x).label.lower()} and {metric(view.y).label.lower()}"
     rows = view.table.set_index("point")
+    first, last = int(view.line["point"].iloc[0]), int(view.line["point"].iloc[-1])
+    if first == last:
+        return f"One design, #{first}, is best in both {names}."
     if view.knee is None:
-        many = len(view.line)
-        if many == 1:
-            return f"One design, #{int(view.line['point'].iloc[0])}, is best in both {names}."
-        return f"{many} designs trade {names} against each other without a knee."
+        ranges = [
+            f"{metric(name).label.lower()} goes from {metric_text(name, float(rows[name][first]))} "
+            f"to {metric_text(name, float(rows[name][last]))}"
+            for name in (view.y, view.x)
+        ]
+        return f"From design #{first} to #{last} along the front, {ranges[0]} and {ranges[1]}."
     x, y = float(rows[view.x][view.knee]), float(rows[view.y][view.knee])
     text = f"The knee, design #{view.knee}, needs {metric_text(view.y, y)} at {metric_text(view.x, x)}"
     if view.reference is None or view.reference == view.knee:
@@ -167,6 +179,10 @@ def draw(view: ParetoView, ax: Axes) -> None:
     _draw_designs(view, ok, ax)
     line = ok[ok["on_line"]].sort_values("u")
     right, up = (metric(name).better == "max" for name in (view.x, view.y))
+    if "low" in line:
+        ends = (line[view.x] - line["low"], line["high"] - line[view.x])
+        bars = np.nan_to_num(np.stack(ends) / px.factor).clip(min=0)
+        ax.errorbar(line["u"], line["v"], xerr=bars, fmt="none", ecolor="#777777", lw=1, capsize=2, zorder=3)
     ax.step(line["u"], line["v"], where="pre" if right else "post", color=INK, lw=1.1, zorder=3)
     _mark(view, ok, ax)
     ax.set_xlabel(metric_title(view.x, px, log=logs[0]))
@@ -184,10 +200,11 @@ def draw(view: ParetoView, ax: Axes) -> None:
 def _draw_designs(view: ParetoView, ok: pd.DataFrame, ax: Axes) -> None:
     """Dominated designs pale, those on the front strong; hollow where optimality is not proven."""
     values = ok[view.colour] if view.colour else pd.Series(np.nan, index=ok.index)
-    finite = values[np.isfinite(values)]
-    unit = metric_prefix(view.colour, finite) if view.colour else None
-    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    scale = unit.factor if unit else 1.0
+    unit = metric_prefix(view.colour, values) if view.colour else Prefix(1.0, "")
+    values = values / unit.factor
+    low, high = (float(values.min()), float(values.max())) if values.notna().any() else (0.0, 1.0)
+    log = wants_log(values, ratio=20.0)
+    norm = LogNorm(low, high) if log else Normalize(low, high if high > low else low + 1.0)
     cmap = quality_map()
     for front, size, alpha in ((False, 16, 0.25), (True, 34, 1.0)):
         part = ok[ok["on_front"] | ok["on_line"]] if front else ok[~(ok["on_front"] | ok["on_line"])]
@@ -195,7 +212,7 @@ def _draw_designs(view: ParetoView, ok: pd.DataFrame, ax: Axes) -> None:
         unknown = part[~known]
         ax.scatter(unknown["u"], unknown["v"], s=size, color=FAINT, alpha=alpha, lw=0, zorder=2 + front)
         part = part[known]
-        colours = cmap((values[part.index] - low) / max(high - low, 1e-300))
+        colours = cmap(norm(values[part.index].to_numpy()))
         open_ = (part["proof"] == "time_limit").to_numpy()
         faces = np.where(open_[:, None], 1.0, colours) if len(part) else "none"
         ax.scatter(
@@ -203,39 +220,55 @@ def _draw_designs(view: ParetoView, ok: pd.DataFrame, ax: Axes) -> None:
             linewidths=np.where(open_, 1.4, 0.0).tolist() if len(part) else 0.0, alpha=alpha, zorder=2 + 2 * front,
             rasterized=not front and len(part) > MANY,
         )  # fmt: skip
-    if unit is not None and len(finite) and ax.figure is not None:
-        mappable = ax.scatter([], [], c=[], cmap=cmap, vmin=low / scale, vmax=max(high, low + 1e-12) / scale)
-        bar = ax.figure.colorbar(mappable, ax=ax, pad=0.015, aspect=30)
+    if values.notna().any():
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        bar = figure.colorbar(ScalarMappable(norm, cmap), ax=ax, pad=0.015, aspect=30)
         bar.outline.set_visible(False)
-        bar.set_label(metric_title(view.colour, unit))
+        bar.set_label(metric_title(view.colour, unit, log=log))
+        if log:
+            scale_colour_axis(bar.ax, low, high)
 
 
 def _mark(view: ParetoView, ok: pd.DataFrame, ax: Axes) -> None:
-    """Names the knee, the two ends of the front and the reference."""
-    rows = ok.set_index("point")
-    labels: dict[int, str] = {}
-    if len(view.line) > 1:
-        labels[int(view.line["point"].iloc[0])] = f"best {metric(view.x).label.lower()}"
-        labels[int(view.line["point"].iloc[-1])] = f"best {metric(view.y).label.lower()}"
-    if metric(view.x).better == "max":
-        labels = dict(zip(labels, reversed(labels.values()), strict=True))
-    if view.knee is not None:
-        labels[view.knee] = "knee"
-        at = rows.loc[view.knee]
-        ax.scatter([at["u"]], [at["v"]], s=130, facecolors="none", edgecolors=ACCENT, linewidths=1.6, zorder=5)
+    """Names the knee, the two ends of the front and the reference.
+
+    Labels of the front stand towards the better corner, where by definition no design is.
+    """
+    spots = {int(p): (float(u), float(v)) for p, u, v in zip(ok["point"], ok["u"], ok["v"], strict=True)}
+    right, up = (metric(name).better == "max" for name in (view.x, view.y))
+    dy = 9 if up else -12
     if view.reference is not None:
-        at = rows.loc[view.reference]
-        ax.scatter([at["u"]], [at["v"]], marker="*", s=130, color="white", edgecolors=INK, linewidths=1.0, zorder=6)
-        labels[view.reference] = "reference"
-    middle = float(np.mean(ax.get_xlim())) if ax.get_xscale() == "linear" else float(np.sqrt(np.prod(ax.get_xlim())))
-    for point, text in labels.items():
-        at = rows.loc[point]
-        left = bool(at["u"] > middle)
-        ax.annotate(
-            f"#{point} {text}", (at["u"], at["v"]), xytext=(-9 if left else 9, 7), textcoords="offset points",
-            ha="right" if left else "left", fontsize=8, color=ACCENT if text == "knee" else INK, zorder=7,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
-        )  # fmt: skip
+        at = spots[view.reference]
+        ax.scatter(*at, marker="*", s=130, color="white", edgecolors=INK, linewidths=1.0, zorder=6)
+        _note(ax, at, f"#{view.reference} reference", shift=(9, 6), left=True)
+    ends = [int(p) for p in view.line["point"]]
+    if len(ends) > 1:
+        best_x, best_y = (ends[-1], ends[0]) if right else (ends[0], ends[-1])
+        _note(ax, spots[best_x], f"#{best_x} {best_text(view.x)}", shift=(-5 if right else 5, dy), left=not right)
+        _note(ax, spots[best_y], f"#{best_y} {best_text(view.y)}", shift=(8 if right else -8, dy), left=right)
+    if view.knee is not None:
+        at = spots[view.knee]
+        ax.scatter(*at, s=130, facecolors="none", edgecolors=ACCENT, linewidths=1.6, zorder=5)
+        _note(ax, at, f"#{view.knee} knee", shift=(9 if right else -9, dy), left=right, colour=ACCENT)
+
+
+def best_text(name: str) -> str:
+    """How the best design in a metric is called.
+
+    >>> best_text("latency_ns_per_step"), best_text("tokens_per_s")
+    ('lowest latency', 'highest throughput')
+    """
+    return f"{'lowest' if metric(name).better == 'min' else 'highest'} {metric(name).label.lower()}"
+
+
+def _note(
+    ax: Axes, at: tuple[float, float], text: str, *, shift: tuple[float, float], left: bool, colour: str = INK
+) -> None:
+    ax.annotate(
+        text, at, xytext=shift, textcoords="offset points", ha="left" if left else "right",
+        fontsize=8, color=colour, zorder=7, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.4},
+    )  # fmt: skip
 
 
 def _legend(view: ParetoView) -> list[Line2D]:

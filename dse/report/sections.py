@@ -9,7 +9,7 @@ import pandas as pd
 
 from dse.report.names import METRICS, axis_label, axis_value_text, metric, metric_text
 from dse.report.run import Run
-from dse.report.tables import MISSING, interval_text, prefix_for, quantity_text, significant
+from dse.report.tables import MISSING, interval_text, percent_text, prefix_for, quantity_text, significant
 from dse.report.verdict import accuracy_row
 
 FRONT_ROWS: Final = 24
@@ -35,6 +35,14 @@ class Table(NamedTuple):
     n_names: int = 1
 
 
+def axis_values(path: str, values: Sequence[object]) -> tuple[str, str]:
+    """Label and values of a swept axis; of more than ten values the ends and their number."""
+    texts = [axis_value_text(path, value) for value in values]
+    if len(texts) > 10:
+        return axis_label(path), f"{texts[0]} … {texts[-1]} ({len(texts)} values)"
+    return axis_label(path), ", ".join(texts)
+
+
 def front_table(run: Run, points: Sequence[int]) -> Table:
     """Settings and metrics of the designs of the front; constant axes are left out."""
     rows = run.ok.set_index("point").loc[list(points)]
@@ -45,7 +53,14 @@ def front_table(run: Run, points: Sequence[int]) -> Table:
     for point, row in rows.iterrows():
         settings = [axis_value_text(path, row[path]) for path in axes]
         accuracy = accuracy_row(row)
-        body.append((f"#{point}", *settings, *[metric_text(n, float(row[n])) for n in names], accuracy.value))
+        body.append(
+            (
+                f"#{point}",
+                *settings,
+                *[metric_text(n, float(row[n])) for n in names],
+                f"{accuracy.value} {accuracy.interval}".strip(),
+            )
+        )
     last = "Loss increase" if run.is_measured else METRICS["sensitivity_share"].label
     header = ("Design", *[axis_label(path) for path in axes], *[metric(n).label for n in names], last)
     return Table("Designs on the front", header, tuple(body))
@@ -122,11 +137,11 @@ def ceiling_sentence(run: Run) -> str:
     whole = ceiling.get("bytes_per_token_all_digital", 0.0)
     rest = ceiling.get("bytes_per_token_dense", 0.0) + ceiling.get("bytes_per_token_kv", 0.0)
     if whole > 0 and rest > 0:
-        text += f", because dense weights and KV cache are {rest / whole:.0%} of the bytes it reads per token"
+        text += f", because dense weights and KV cache are {percent_text(rest / whole)} of the bytes it reads per token"
     return text + "."
 
 
-def accuracy_table(run: Run, mapping_id: str) -> Table:
+def accuracy_table(run: Run, mapping_id: str, *, title: str) -> Table:
     """Metrics of one mapping under noise against the digital model, one line per metric and noise scale."""
     labels = {"loss_nats": ("Loss", "nats"), "perplexity": ("Perplexity", ""), "top1_fraction": ("Top-1", "fraction"),
               "multiple_choice_fraction": ("Multiple choice", "fraction")}  # fmt: skip
@@ -140,7 +155,7 @@ def accuracy_table(run: Run, mapping_id: str) -> Table:
             f"{int(row['n_pairs'])}",
         ))  # fmt: skip
     header = ("Metric", "Noise", "Digital", "Under noise [95 %]", "Change [95 %]", "Pairs")
-    return Table("Accuracy of the mapping", header, tuple(body))
+    return Table(title, header, tuple(body))
 
 
 class Input(NamedTuple):

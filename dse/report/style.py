@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -45,6 +45,7 @@ COMPONENTS: Final[dict[str, str]] = {
 """Component of the energy → colour of its technology."""
 
 WIDTH_IN: Final = 7.4
+Handle = TypeVar("Handle")
 
 _RC: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
@@ -141,6 +142,15 @@ def component_colours(components: Sequence[str]) -> dict[str, str]:
     return {name: found[name] for name in components}
 
 
+def by_rows(handles: Sequence[Handle], n_columns: int) -> list[Handle]:
+    """Legend handles, which matplotlib lays out by columns, reordered to read by rows.
+
+    >>> by_rows(["a", "b", "c", "d", "e"], 3)
+    ['a', 'd', 'b', 'e', 'c']
+    """
+    return [handle for column in range(n_columns) for handle in handles[column::n_columns]]
+
+
 def quality_map() -> Colormap:
     """Viridis without its palest end, dark = worse: readable on white."""
     return ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.06, 1.0, 256)))
@@ -179,6 +189,13 @@ def scale_axis(ax: Axes, which: str, values: ArrayLike) -> bool:
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     return True
+
+
+def scale_colour_axis(ax: Axes, low: float, high: float) -> None:
+    """Ticks at 1, 2, 5 on the logarithmic axis of a colour bar."""
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,), numticks=12))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def fixed_ticks(axis: Axis, positions: Sequence[float], labels: Sequence[str]) -> None:

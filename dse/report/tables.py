@@ -116,10 +116,19 @@ def interval_text(value: float, low: float, high: float, unit: str) -> str:
     if math.isnan(value):
         return MISSING
     factor, symbol = prefix_for(value, unit)
-    if math.isnan(low) or math.isnan(high):
+    if math.isnan(low) or math.isnan(high) or low == value == high:
         return f"{significant(value / factor)} {symbol}".rstrip()
     parts = [significant(x / factor) for x in (value, low, high)]
     return f"{parts[0]} [{parts[1]}, {parts[2]}] {symbol}".rstrip()
+
+
+def percent_text(share: float) -> str:
+    r"""A share as whole per cent, for running text.
+
+    >>> percent_text(0.334)
+    '33\xa0%'
+    """
+    return f"{share * 100:.0f}\u00a0%"
 
 
 def versus_text(value: float, reference: float) -> str:
@@ -136,6 +145,17 @@ def versus_text(value: float, reference: float) -> str:
     if ratio < 1.1:
         return f"{abs(value / reference - 1) * 100:.1f} % {word}"
     return f"{significant(ratio)}× {word}"
+
+
+def arrow_text(value: float, reference: float) -> str:
+    """The same in a few characters, for narrow columns.
+
+    >>> arrow_text(20.0, 54.0), arrow_text(104.0, 100.0), arrow_text(1.0, 1.0)
+    ('↓ 2.70×', '↑ 4.0 %', '=')
+    """
+    text = versus_text(value, reference)
+    size, _, word = text.rpartition(" ")
+    return {"higher": f"↑ {size}", "lower": f"↓ {size}", "same": "="}.get(word, text)
 
 
 def align(

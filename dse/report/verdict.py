@@ -10,19 +10,20 @@ import pandas as pd
 from dse.mapping.model import Mapping as Placement
 from dse.report.names import METRICS, axis_label, axis_value_text, metric_text
 from dse.report.run import Run
-from dse.report.tables import interval_text, quantity_text, significant, versus_text
+from dse.report.tables import arrow_text, percent_text, quantity_text, significant
 
 SHOWN: Final = (
-    "energy_pj_per_token", "latency_ns_per_step", "tokens_per_s", "tokens_per_j", "area_mm2", "power_mw",
+    "energy_pj_per_token", "latency_ns_per_step", "tokens_per_s", "area_mm2", "power_mw",
 )  # fmt: skip
 
 
 class CardRow(NamedTuple):
-    """One metric of a card: name, value, and how it compares to the reference."""
+    """One metric of a card: name, value, how it compares to the reference, interval."""
 
     label: str
     value: str
-    versus: str
+    versus: str = ""
+    interval: str = ""
 
 
 class Card(NamedTuple):
@@ -76,10 +77,10 @@ def accuracy_row(design: pd.Series[Any]) -> CardRow:
     """Loss increase with its interval where it was measured, else the score that stays on analog cores."""
     increase = float(design["loss_increase_nats"])
     if pd.notna(increase):
-        text = interval_text(increase, float(design["loss_increase_low"]), float(design["loss_increase_high"]), "nats")
-        return CardRow("Loss increase", text, "measured")
+        low, high = (significant(float(design[f"loss_increase_{end}"])) for end in ("low", "high"))
+        return CardRow("Loss increase", quantity_text(increase, "nats"), interval=f"[{low}, {high}]")
     share = float(design["sensitivity_share"])
-    return CardRow("Sensitivity on analog", quantity_text(share, "fraction"), "score only")
+    return CardRow("Sensitivity on analog", quantity_text(share, "fraction"))
 
 
 def is_proven(mapping: Placement) -> bool:
@@ -114,10 +115,14 @@ def caveats(run: Run, *, assumed_energy: Mapping[int, float]) -> list[str]:
     evidence = run.provenance["evidence"].fillna("")
     if len(evidence):
         n_assumed = int((evidence == "assumed").sum())
-        lines.append(f"{n_assumed} of {len(evidence)} input values ({n_assumed / len(evidence):.0%}) are assumed.")
+        lines.append(
+            f"{n_assumed} of {len(evidence)} input values ({percent_text(n_assumed / len(evidence))}) are assumed."
+        )
     if assumed_energy:
         low, high = min(assumed_energy.values()), max(assumed_energy.values())
-        share = f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"
+        share = percent_text(low)
+        if percent_text(high) != share:
+            share += f" to {percent_text(high)}"
         lines.append(f"{share} of the energy of the designs above rests on assumed values.")
     lines.append(accuracy_sentence(run))
     counts = ", ".join(
@@ -165,7 +170,7 @@ def reasons(run: Run) -> list[tuple[str, str, int, str]]:
 def _versus(design: pd.Series[Any], reference: pd.Series[Any] | None, name: str) -> str:
     if reference is None or reference["point"] == design["point"]:
         return ""
-    return versus_text(float(design[name]), float(reference[name]))
+    return arrow_text(float(design[name]), float(reference[name]))
 
 
 def _scenario_note(run: Run, design: pd.Series[Any], reference: pd.Series[Any] | None) -> str:

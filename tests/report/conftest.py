@@ -100,7 +100,7 @@ def _points(rng: np.random.Generator, *, accuracy: bool) -> pd.DataFrame:
                 "latency_ns_per_step": latency if ok else np.nan,
                 "tokens_per_s": batch / latency * 1e9 if ok else np.nan,
                 "tokens_per_j": 1e12 / energy if ok else np.nan,
-                "area_mm2": 2475.0 if ok else np.nan,
+                "area_mm2": 2292.0 if ok else np.nan,
                 "power_mw": energy * batch / latency if ok else np.nan,
                 "sensitivity_share": (1 - fraction) ** 1.6 if ok else np.nan,
                 "binding": "bandwidth[hbm]",
