@@ -87,7 +87,7 @@ def times_by_count(instance: Instance, pool: Pool, options: tuple[int, int], loa
 def lower_hull(values: Array) -> list[int]:
     """Positions of the corners of the lower convex hull of values at 0, 1, 2 and so on.
 
-    >>> lower_hull(np.array([0.0, 5.0, 4.0, 6.0]))
+    >>> lower_hull(np.array([0.0, 5.0, 3.0, 6.0]))
     [0, 2, 3]
     """
     corners: list[int] = []

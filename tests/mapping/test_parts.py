@@ -1,0 +1,109 @@
+"""Limits, pools, and the convex hull of stage times on their own."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from dse.errors import SpecError
+from dse.mapping.instance import Instance, make_instance, option_score_matrix
+from dse.mapping.limits import MappingLimits, read_limits
+from dse.mapping.objective import group_loads, group_times_ns, step_ns
+from dse.mapping.pools import distribute, fixed_choice, make_pools
+from dse.mapping.stage_time import lower_hull, times_by_count
+from dse.sensitivity.options import option_scores
+from dse.sensitivity.score import score_blocks
+from dse.spec.scenario import Routing
+
+from .toy import make_arch, make_costs, make_workload
+
+
+def make(
+    n_analog: int = 1, n_experts: int = 5, *, routing: Routing | None = None, composition: str = "serial"
+) -> Instance:
+    arch, workload = make_arch(n_analog, 1, composition), make_workload(2, n_experts, routing=routing)
+    costs = make_costs(arch, workload, 4)
+    score, listed = option_score_matrix(
+        option_scores(score_blocks(workload, "random"), workload, arch), workload, costs
+    )
+    return make_instance(costs, workload, arch, score=score, listed=listed)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_sensitivty": 1}, "limits.max_sensitivty: unknown limit, did you mean 'max_sensitivity'"),
+        ({"max_sensitivity": -1}, "limits.max_sensitivity: expected a number >= 0"),
+        ({"max_energy_pj_per_token": float("nan")}, "expected a number >= 0"),
+        ({"digital_fraction": 1.2}, r"limits.digital_fraction: expected a share within \[0, 1\]"),
+    ],
+)
+def test_faulty_limits_are_refused(limits: dict[str, float], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        read_limits(limits)
+
+
+def test_limits_may_be_given_ready_made() -> None:
+    limits = MappingLimits(max_digital_experts=3)
+    assert read_limits(limits) is limits
+    assert read_limits(None) == MappingLimits()
+
+
+def test_equal_visits_make_one_pool_per_layer_and_skewed_ones_one_per_expert() -> None:
+    assert [pool.size for pool in make_pools(make(), with_energy=True)] == [5, 5]
+    skewed = make(routing=Routing(kind="zipf", zipf_exponent=1.0))
+    assert sum(pool.size for pool in make_pools(skewed, with_energy=True)) == 10
+    assert len(make_pools(skewed, with_energy=True)) > 2
+    assert [pool.size for pool in make_pools(skewed, with_energy=False)] == [5, 5]
+
+
+@pytest.mark.parametrize("counts", [(5, 0), (2, 3), (0, 5)])
+def test_two_options_are_dealt_out_as_well_as_possible(counts: tuple[int, int]) -> None:
+    check_dealing(make(), np.array(counts))
+
+
+@pytest.mark.parametrize("counts", [(2, 2, 1), (1, 0, 4), (1, 1, 3)])
+def test_three_options_are_dealt_out_as_well_as_possible(counts: tuple[int, int, int]) -> None:
+    check_dealing(make(2), np.array(counts))
+
+
+def check_dealing(instance: Instance, counts: np.ndarray) -> None:
+    pool = make_pools(instance, with_energy=True)[0]
+    dealt = distribute(instance, pool, counts)
+    assert [int((dealt == option).sum()) for option in pool.options] == counts.tolist()
+    score = instance.score[pool.members]
+    # brute force over all orders of the seats
+    seats = np.repeat(pool.options, counts)
+    best = min(sum(score[i, o] for i, o in enumerate(order)) for order in permutations(seats.tolist()))
+    assert score[np.arange(pool.size), dealt].sum() == pytest.approx(best)
+
+
+@pytest.mark.parametrize("composition", ["serial", "overlapped"])
+def test_times_by_count_are_those_of_the_placements(composition: str) -> None:
+    instance = make(composition=composition)
+    pool, fixed = make_pools(instance, with_energy=True)[0], fixed_choice(instance)
+    first, second = pool.options.tolist()
+    loads = group_loads(instance, fixed, fixed >= 0)
+    times = times_by_count(instance, pool, (first, second), loads)
+    stage = int(instance.stage[pool.members[0]])
+    for count in range(pool.size + 1):
+        choice = np.where(fixed >= 0, fixed, first)
+        choice[pool.members[:count]] = second
+        group_times = group_times_ns(instance, choice)[stage]
+        assert times[count] == pytest.approx(group_times.max() if composition == "overlapped" else group_times.sum())
+
+
+def test_the_hull_lies_below_all_values() -> None:
+    values = np.random.default_rng(0).uniform(0, 1, 40)
+    corners = lower_hull(values)
+    assert (corners[0], corners[-1]) == (0, 39)
+    assert np.all(np.interp(np.arange(40), corners, values[corners]) <= values + 1e-12)
+    slopes = np.diff(values[corners]) / np.diff(corners)
+    assert np.all(np.diff(slopes) > 0)
+
+
+def test_working_side_by_side_is_never_slower() -> None:
+    serial, overlapped = make(composition="serial"), make(composition="overlapped")
+    choice = np.where(fixed_choice(serial) >= 0, fixed_choice(serial), 0)
+    choice[make_pools(serial, with_energy=True)[0].members[:2]] = 1
+    assert step_ns(overlapped, choice) <= step_ns(serial, choice)
