@@ -150,15 +150,36 @@ def cmd_schema(arguments: Arguments) -> int:
 
 
 def cmd_examples(arguments: Arguments) -> int:
-    """Lists the shipped specs, or copies them to a folder of the user's."""
-    from dse.spec.shipped import copy_shipped, shipped_names
+    """Lists the shipped specs, copies them, or says which workload fits on which architecture."""
+    from dse.spec.examples import copy_shipped
+    from dse.spec.shipped import shipped_names
 
+    if arguments.fits:
+        return print_fits(arguments)
     if arguments.copy:
         copied = copy_shipped(Path(arguments.copy), force=arguments.force)
         emit(arguments, {"copied": copied}, lambda: f"{len(copied)} files in {arguments.copy}")
         return 0
     names = {kind: list(shipped_names(kind)) for kind in ("architecture", "device", "workload")}
     emit(arguments, names, lambda: "\n".join(f"{kind:13} {', '.join(found)}" for kind, found in names.items()))
+    return 0
+
+
+def print_fits(arguments: Arguments) -> int:
+    """Prints or writes the table of fits of all shipped specs."""
+    from dse.exploration.fits import fits_markdown, fits_table
+    from dse.spec.load import load_architecture
+    from dse.spec.shipped import shipped_names
+    from dse.workload.build import load_workload
+
+    table = fits_table(
+        [load_architecture(name) for name in shipped_names("architecture")],
+        [load_workload(name) for name in shipped_names("workload")],
+    )
+    if arguments.output:
+        Path(arguments.output).write_text(fits_markdown(table), encoding="utf-8")
+        tell(arguments, f"wrote {arguments.output}")
+    emit(arguments, {"fits": table.to_dict(orient="records")}, lambda: fits_markdown(table))
     return 0
 
 
@@ -349,7 +370,9 @@ def cmd_explore(arguments: Arguments) -> int:
     bars: dict[str, Callable[[int, int], None]] = {}
 
     def progress(stage: str, done: int, total: int) -> None:
-        bars.setdefault(stage, progress_line(arguments, stage))(done, total)
+        if stage not in bars:
+            bars[stage] = progress_line(arguments, stage)
+        bars[stage](done, total)
 
     try:
         study = explore(space, folder=folder, progress=progress)
@@ -367,7 +390,7 @@ def cmd_report(arguments: Arguments) -> int:
     """Writes the HTML report of a run folder."""
     from dse.report.html import write_report
 
-    path = write_report(Path(arguments.run))
+    path = write_report(Path(arguments.run_folder))
     emit(arguments, {"report": str(path)}, lambda: f"report: {path}")
     return 0
 
@@ -432,9 +455,10 @@ def make_parser() -> argparse.ArgumentParser:
     sub.add_argument("--resolved", action="store_true", help="as one YAML file")
     sub.add_argument("--set", action="append", metavar="PATH=VALUE")
     sub = add("schema", cmd_schema, "print the JSON Schema of a kind of spec")
-    sub.add_argument("kind", choices=["architecture", "device", "workload", "space"])
+    sub.add_argument("kind", choices=["arch", "device", "workload", "space"])
     sub = add("examples", cmd_examples, "list the shipped specs, or copy them")
-    sub.add_argument("--copy", metavar="DIR")
+    sub.add_argument("--copy", metavar="DIR", help="copy the specs to a folder to edit them there")
+    sub.add_argument("--fits", action="store_true", help="which workload fits on which architecture")
     sub.add_argument("--force", action="store_true", help="overwrite files that are there")
     add("doctor", cmd_doctor, "print versions and what is installed")
     sub = add("core", cmd_core, "datasheet of one analog core")
@@ -477,7 +501,7 @@ def make_parser() -> argparse.ArgumentParser:
     sub.add_argument("--title", default="")
     add_accuracy_options(sub, draws=8)
     sub = add("report", cmd_report, "write the HTML report of a run folder")
-    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("run_folder", metavar="RUN")
     return parser
 
 

@@ -1,0 +1,90 @@
+"""Which workload fits on which architecture, by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from dse.cost.option import Option, dense_precision
+from dse.cost.table import CostTable, cost_table
+from dse.spec.architecture import Architecture
+from dse.workload.build import Workload
+
+
+def fit(arch: Architecture, workload: Workload) -> dict[str, str | float | int]:
+    """Capacity of one architecture against the need of one workload, dense blocks on the host unit.
+
+    As many experts as there is room for go to analog tiles, the others to the host's memory at the format of its
+    dense weights.
+    """
+    costs = cost_table(arch, workload)
+    host = Option(costs.host, dense_precision(arch.unit(costs.host), workload))
+    at_host = costs.options.index(host)
+    kinds = [block.kind for block in workload.blocks]
+    index = {c: i for i, c in enumerate(costs.classes)}
+    experts = [index[b.block_class] for b in workload.blocks if b.kind == "expert"]
+    dense = [index[b.block_class] for b, kind in zip(workload.blocks, kinds, strict=True) if kind != "expert"]
+    bytes_dense = float(sum(costs.units[0, c, at_host] for c in dense))
+    bytes_expert = float(costs.units[0, experts[0], at_host])
+    needed, available, most_analog = analog_room(arch, costs, experts)
+    left = len(experts) - most_analog
+    memory = float(costs.capacity_units[costs.resource[costs.host]][0])
+    bytes_needed = bytes_dense + left * bytes_expert
+    return {
+        "architecture": arch.name,
+        "workload": workload.name,
+        "fits": "yes" if bytes_needed <= memory else "no",
+        "analog_experts_fraction": most_analog / len(experts),
+        "crossbars_needed": needed,
+        "crossbars_available": available,
+        "memory_needed_bytes": bytes_needed,
+        "memory_available_bytes": memory,
+    }
+
+
+def analog_room(arch: Architecture, costs: CostTable, experts: Sequence[int]) -> tuple[int, int, int]:
+    """Crossbars that all experts need on the first analog group, crossbars there are in all, experts that fit."""
+    room = needed = available = 0
+    for core in arch.analog_cores:
+        option = costs.options.index(Option(core.name, "analog"))
+        per_expert = int(costs.units[0, experts[0], option])
+        have = int(costs.capacity_units[core.name][0])
+        needed = needed or per_expert * len(experts)
+        available += have
+        room += have // per_expert
+    return needed, available, min(room, len(experts))
+
+
+def fits_table(architectures: Sequence[Architecture], workloads: Sequence[Workload]) -> pd.DataFrame:
+    """One row per pair of architecture and workload."""
+    return pd.DataFrame([fit(arch, workload) for arch in architectures for workload in workloads])
+
+
+def share_text(need: float, have: float) -> str:
+    """Need over have: in per cent, or as a factor from 10 on."""
+    return f"{100 * need / have:.1f} %" if need < 10 * have else f"{need / have:.0f}x"
+
+
+def fits_markdown(table: pd.DataFrame) -> str:
+    """The table as Markdown."""
+    lines = [
+        "# Which shipped workload fits on which shipped architecture",
+        "",
+        "Dense blocks, KV cache and activations in the host unit's memory; as many experts as there is room for on analog",
+        "tiles, the others in that memory. Made by `dse examples --fits -o reports/fits.md`.",
+        "",
+        "| architecture | workload | fits | experts on analog | crossbars needed / there | memory needed / there |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in table.itertuples():
+        crossbars, memory = "none", "the KV cache alone does not fit"
+        if row.crossbars_available:
+            fill = share_text(row.crossbars_needed, row.crossbars_available)
+            crossbars = f"{row.crossbars_needed} / {row.crossbars_available} ({fill})"
+        if row.memory_available_bytes > 0:
+            fill = share_text(row.memory_needed_bytes, row.memory_available_bytes)
+            memory = f"{row.memory_needed_bytes / 1e9:.3f} / {row.memory_available_bytes / 1e9:.3f} GB ({fill})"
+        analog = f"{100 * row.analog_experts_fraction:.1f} %"
+        lines.append(f"| {row.architecture} | {row.workload} | {row.fits} | {analog} | {crossbars} | {memory} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,30 @@
+"""The public names of the package: sorted, all there, each documented."""
+
+import inspect
+
+import dse
+
+EXPECTED = {
+    "load_architecture", "load_workload", "load_device", "score_blocks", "cost_table", "option_scores",
+    "solve_mapping", "evaluate", "design", "check_accuracy", "explore", "pareto_mask", "Study", "Mapping",
+    "Evaluation", "AccuracyReport", "CostTable", "Architecture", "Device", "Workload", "Design",
+}  # fmt: skip
+
+
+def test_all_is_sorted_and_complete():
+    assert dse.__all__ == sorted(dse.__all__)
+    assert set(dse.__all__) == set(dse._HOMES)
+    assert set(dse.__all__) >= EXPECTED
+
+
+def test_every_public_name_resolves_and_has_a_docstring():
+    for name in dse.__all__:
+        value = getattr(dse, name)
+        assert inspect.getdoc(value), name
+
+
+def test_a_public_function_is_not_hidden_by_a_package_of_its_name():
+    import dse.evaluation.run
+    import dse.exploration.run
+
+    assert all(callable(getattr(dse, name)) for name in dse.__all__)
