@@ -46,7 +46,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not gpu'
 
 bench: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run.py -o reports/bench.md
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
