@@ -209,5 +209,6 @@ def option_score_matrix(option_scores: pd.DataFrame, workload: Workload, costs: 
         row, column = rows.get(block), columns.get((group, precision, copies))
         if row is not None and column is not None:
             score[row, column], listed[row, column] = value, True
-    listed[~listed.any(axis=1) & ~np.isin(list(rows), option_scores["block"].unique())] = True
+    mentioned = set(option_scores["block"])
+    listed[[name not in mentioned for name in rows]] = True
     return score, listed

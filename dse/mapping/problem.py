@@ -10,7 +10,7 @@ is a constant. Attention scores and the KV cache are constants of the host unit.
 Variables: k_po ∈ {0..|p|} blocks of a pool under an option; x_bo ∈ [0, 1] where scores count and |p| > 1;
 y_so ∈ {0, 1} option in use in a stage; T_sg, F_sg busy and fixed time of a group in a stage; τ_s time of a stage.
 
-    assignment   Σ_o k_po = |p|;   Σ_o x_bo = 1;   Σ_{b in p} x_bo = k_po
+    assignment   Σ_o k_po = |p|;   Σ_o x_bo = 1 (the last option of a block is left implied);   Σ_{b in p} x_bo = k_po
     capacity     Σ u_po k_po <= C_r − fixed, in units of the smallest block and rounded down where all sizes are its
                  multiples
     budgets      Σ_{p experts of l, o in D} k_po <= K_l;   the same over all layers: <= K or = K
@@ -73,8 +73,8 @@ def build_program(instance: Instance, objective: Objective, limits: MappingLimit
         program.minimise(energy, scale=reference, constant=constant)
     else:
         scale = score_scale(instance)
-        terms = score_terms(program, instance.score / scale)
-        program.minimise(terms, scale=scale, constant=fixed_score(instance))
+        terms, implied = score_terms(program, instance.score / scale)
+        program.minimise(terms, scale=scale, constant=fixed_score(instance) + scale * implied)
     return program
 
 
@@ -83,22 +83,21 @@ def add_assignment(instance: Instance, pools: tuple[Pool, ...], *, with_score: b
     program = Program(instance, pools)
     count, take = program.count, program.take
     for p, pool in enumerate(pools):
-        for o in pool.options.tolist():
+        first, members, options = instance.blocks[pool.members[0]].name, pool.members.tolist(), pool.options.tolist()
+        for o in options:
             count[p, o] = program.add_variable(f"k{len(count)}", 0.0, float(pool.size), is_integer=True)
-            for b in pool.members.tolist() if with_score and pool.size > 1 else ():
-                take[b, o] = program.add_variable(f"x{len(take)}", 0.0, 1.0)
-    for p, pool in enumerate(pools):
-        first, options = instance.blocks[pool.members[0]].name, pool.options.tolist()
         program.add_row(f"assignment[{first}]", [(count[p, o], 1.0) for o in options], "=", float(pool.size))
         if not (with_score and pool.size > 1):
             continue
-        members = pool.members.tolist()
-        for b in members:
-            name = f"assignment[{instance.blocks[b].name}]"
-            program.add_row(name, [(take[b, o], 1.0) for o in options], "=", 1.0)
-        for o in options:
+        program.named.add(p)
+        for o in options[:-1]:
+            for b in members:
+                take[b, o] = program.add_variable(f"x{len(take)}", 0.0, 1.0)
             terms = [(take[b, o], 1.0) for b in members]
             program.add_row(f"count[{first}, {o}]", [*terms, (count[p, o], -1.0)], "=", 0.0)
+        for b in members if len(options) > 2 else ():
+            name = f"assignment[{instance.blocks[b].name}]"
+            program.add_row(name, [(take[b, o], 1.0) for o in options[:-1]], "<=", 1.0)
     return program
 
 
@@ -170,8 +169,9 @@ def add_score_limit(
     """One limit on a sum of scores; the count it implies keeps the relaxation from using fractions of experts."""
     instance, scale, fixed = program.instance, score_scale(program.instance), fixed_choice(program.instance)
     rest = most - float(score[fixed >= 0, fixed[fixed >= 0]].sum())
-    meaning = Meaning(most * per_score, unit, scale * per_score, (most - rest) * per_score)
-    program.add_limit(name, score_terms(program, score / scale), "<=", rest / scale, meaning=meaning)
+    terms, constant = score_terms(program, score / scale)
+    meaning = Meaning(most * per_score, unit, scale * per_score, (most - rest + scale * constant) * per_score)
+    program.add_limit(name, terms, "<=", rest / scale - constant, meaning=meaning)
     free = fixed < 0
     analog = np.where(instance.allowed & instance.is_analog, score, np.inf).min(axis=1)[free]
     digital = np.where(instance.allowed & ~instance.is_analog, score, np.inf).min(axis=1)[free]
@@ -186,14 +186,22 @@ def add_score_limit(
         program.add_row(f"least digital blocks[{name}]", terms, ">=", float(needed))
 
 
-def score_terms(program: Program, score: Array) -> Terms:
-    """The sum of scores over all free blocks."""
-    terms: Terms = [(v, float(score[b, o])) for (b, o), v in program.take.items() if score[b, o]]
-    for (p, o), variable in program.count.items():
-        members = program.pools[p].members
-        if (int(members[0]), o) not in program.take and score[members[0], o]:
-            terms.append((variable, float(score[members[0], o])))
-    return terms
+def score_terms(program: Program, score: Array) -> tuple[Terms, float]:
+    """The sum of scores over all free blocks: terms, and a constant from the shares that are left implied."""
+    terms: Terms = []
+    constant = 0.0
+    for p, pool in enumerate(program.pools):
+        if p not in program.named:
+            own = [(program.count[p, o], float(score[pool.members[0], o])) for o in pool.options.tolist()]
+            terms += [(variable, value) for variable, value in own if value]
+            continue
+        last = pool.options[-1]
+        constant += float(score[pool.members, last].sum())
+        for o in pool.options[:-1].tolist():
+            gains = (score[pool.members, o] - score[pool.members, last]).tolist()
+            pairs = zip(pool.members.tolist(), gains, strict=True)
+            terms += [(program.take[b, o], gain) for b, gain in pairs if gain]
+    return terms, constant
 
 
 def add_energy(program: Program) -> tuple[Terms, float, float]:

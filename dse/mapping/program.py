@@ -51,7 +51,10 @@ class Program:
     count: dict[tuple[int, int], Variable] = field(default_factory=dict)
     """(pool, option) → blocks of the pool under the option."""
     take: dict[tuple[int, int], Variable] = field(default_factory=dict)
-    """(block, option) → share of the block under the option, where scores count."""
+    """(block, option) → share of the block under the option, for the pools of ``named``; the share under the last
+    option is what is left of 1."""
+    named: set[int] = field(default_factory=set)
+    """Pools whose blocks have shares of their own, because scores tell them apart."""
     use: dict[tuple[int, int, int], Variable] = field(default_factory=dict)
     """(stage, block class, option) → whether the option is in use there."""
     rows: dict[str, str] = field(default_factory=dict)

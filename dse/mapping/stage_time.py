@@ -146,13 +146,16 @@ def add_use(program: Program, own: Entries, busy: Variable, fixed: Variable, uni
             program.use[key] = use
             program.add_row(f"path[{name}]", [(busy, 1.0), (use, -path)], ">=", 0.0)
             program.add_row(f"fixed[{name}]", [(fixed, 1.0), (use, -launch)], ">=", 0.0)
-        used = program.use[key]
-        shares = [(b, program.take[b, option]) for b in pool.members.tolist() if (b, option) in program.take]
-        for b, share in shares:
-            row = [(share, 1.0), (used, -1.0)]
-            program.add_row(f"use[{program.instance.blocks[b].name}, {option}]", row, "<=", 0.0)
-        if not shares:
-            program.add_row(f"use[{name}]", [(variable, 1.0), (used, -float(pool.size))], "<=", 0.0)
+        if p not in program.named:
+            row = [(variable, 1.0), (program.use[key], -float(pool.size))]
+            program.add_row(f"use[{name}]", row, "<=", 0.0)
+            continue
+        others = pool.options[:-1].tolist()
+        for b in pool.members.tolist():
+            is_last = option not in others
+            row = [(program.take[b, o], -1.0 if is_last else 1.0) for o in (others if is_last else [option])]
+            row.append((program.use[key], -1.0))
+            program.add_row(f"use[{instance.blocks[b].name}, {option}]", row, "<=", -1.0 if is_last else 0.0)
 
 
 def negative(terms: Iterable[tuple[Variable, float]]) -> Terms:
