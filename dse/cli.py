@@ -296,7 +296,11 @@ def cmd_evaluate(arguments: Arguments) -> int:
         arguments,
         document,
         lambda: "\n".join(
-            [wrapped(how), evaluation_text(arch, workload, mapping, evaluation), wrapped("not modelled: " + "; ".join(UNMODELLED))]
+            [
+                wrapped(how),
+                evaluation_text(arch, workload, mapping, evaluation),
+                wrapped("not modelled: " + "; ".join(UNMODELLED)),
+            ]
         ),
     )
     return 0
@@ -415,8 +419,12 @@ def add_mapping_options(parser: argparse.ArgumentParser) -> None:
 
 def add_rule_options(parser: argparse.ArgumentParser) -> None:
     """Options of rules, pins and the solver."""
-    parser.add_argument("--rule", help="top_k_per_layer, top_k_global, inverse, random, whole_layer, all_digital, all_analog")
-    parser.add_argument("--digital-fraction", type=float, metavar="F", help="share of the routed experts that is digital")
+    parser.add_argument(
+        "--rule", help="top_k_per_layer, top_k_global, inverse, random, whole_layer, all_digital, all_analog"
+    )
+    parser.add_argument(
+        "--digital-fraction", type=float, metavar="F", help="share of the routed experts that is digital"
+    )
     parser.add_argument("--pin", action="append", default=[], metavar="BLOCK=GROUP",
                         help="fix a block kind, name or pattern to a core group, e.g. attention=pcm")  # fmt: skip
     parser.add_argument("--time-limit-s", type=float, default=60.0, help="limit of the solver [s] (default 60)")
@@ -446,7 +454,9 @@ def make_parser() -> argparse.ArgumentParser:
         if pair:
             sub.add_argument("architecture", metavar="ARCH", help="architecture file or shipped name")
             sub.add_argument("workload", metavar="WORKLOAD", help="workload file or shipped name")
-            sub.add_argument("--set", action="append", metavar="PATH=VALUE", help="another value, e.g. scenario.batch=8")
+            sub.add_argument(
+                "--set", action="append", metavar="PATH=VALUE", help="another value, e.g. scenario.batch=8"
+            )
         return sub
 
     add("check", cmd_check, "validate specs; print every problem").add_argument("spec", nargs="+", metavar="SPEC")
@@ -492,7 +502,9 @@ def make_parser() -> argparse.ArgumentParser:
     sub = add("explore", cmd_explore, "evaluate a space of designs; write a run folder")
     sub.add_argument("architecture", metavar="ARCH|SPACE", help="architecture and workload, or one space file")
     sub.add_argument("workload", metavar="WORKLOAD", nargs="?")
-    sub.add_argument("--set", action="append", metavar="PATH=VALUES", help="an axis: 6,7,8 or 4:10:2 or 0:1:lin5 or 1:100:log3")
+    sub.add_argument(
+        "--set", action="append", metavar="PATH=VALUES", help="an axis: 6,7,8 or 4:10:2 or 0:1:lin5 or 1:100:log3"
+    )
     sub.add_argument("--ranking", choices=["per_layer", "global"], default="per_layer")
     sub.add_argument("--limit", action="append", default=[], metavar="max_METRIC=X")
     sub.add_argument("--accuracy", action="store_true", help="measure accuracy of the candidates")

@@ -36,7 +36,5 @@ def resident_bytes(arch: Architecture, workload: Workload) -> dict[str, Quantity
             inner_width=inner,
             activation_bits=BITS[scenario.precision.activations],
         ),
-        "embedding": 0.0
-        if model.tied_head
-        else model.vocab_size * model.d_model * embedding_bits / BITS_PER_BYTE,
+        "embedding": 0.0 if model.tied_head else model.vocab_size * model.d_model * embedding_bits / BITS_PER_BYTE,
     }

@@ -21,9 +21,7 @@ def fluid_load_ns(*, n_crossbars: Quantity, mvm_latency_ns: Quantity, n_tiles: Q
     return n_crossbars * mvm_latency_ns / n_tiles
 
 
-def busiest_tile_ns(
-    *, busiest_visits: Quantity, slices_per_tile: Quantity, mvm_latency_ns: Quantity
-) -> Quantity:
+def busiest_tile_ns(*, busiest_visits: Quantity, slices_per_tile: Quantity, mvm_latency_ns: Quantity) -> Quantity:
     """Busy time of the busiest tile in a stage [ns].
 
     ``T = E[max_b N_b] · slices_per_tile · T_mvm``: one tier of a tile works at a time. Exact when a tile holds at

@@ -24,9 +24,7 @@ def compute_precision(unit: DigitalUnit, *, weights: Precision, activations: Pre
     return exact[0] if exact else min(wide, key=lambda p: BITS[p])
 
 
-def compute_ns(
-    *, ops: Quantity, peak_ops_per_ns: Quantity, compute_fraction: Quantity, n_units: Quantity
-) -> Quantity:
+def compute_ns(*, ops: Quantity, peak_ops_per_ns: Quantity, compute_fraction: Quantity, n_units: Quantity) -> Quantity:
     """Time of arithmetic at the reached share of the peak of all units [ns].
 
     >>> compute_ns(ops=7000, peak_ops_per_ns=1000, compute_fraction=0.7, n_units=1)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dse.units import BITS_PER_BYTE, Quantity
 
 
-def transfer_ns(
-    *, n_bytes: Quantity, bandwidth_bytes_per_ns: Quantity, bandwidth_fraction: Quantity = 1.0
-) -> Quantity:
+def transfer_ns(*, n_bytes: Quantity, bandwidth_bytes_per_ns: Quantity, bandwidth_fraction: Quantity = 1.0) -> Quantity:
     """Time to move bytes at the reached share of the bandwidth [ns].
 
     >>> transfer_ns(n_bytes=850.0, bandwidth_bytes_per_ns=100.0, bandwidth_fraction=0.85)
@@ -25,8 +23,6 @@ def transfer_pj(*, n_bytes: Quantity, energy_pj_per_bit: Quantity) -> Quantity:
     return n_bytes * BITS_PER_BYTE * energy_pj_per_bit
 
 
-def activation_bytes(
-    *, tokens: Quantity, d_model: int, top_k: int, inner_width: int, activation_bits: int
-) -> Quantity:
+def activation_bytes(*, tokens: Quantity, d_model: int, top_k: int, inner_width: int, activation_bits: int) -> Quantity:
     """Bytes of live activations of one layer [byte]: residual and normed input, and the inner vectors of k experts."""
     return tokens * (2 * d_model + top_k * inner_width) * activation_bits / BITS_PER_BYTE

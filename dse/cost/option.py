@@ -72,9 +72,7 @@ def is_allowed(arch: Architecture, workload: Workload, block_class: BlockClass, 
         return block_class.kind != "embedding"
     if block_class.kind == "embedding":
         return option.group == host_unit(arch).name
-    return block_class.kind == "expert" or option.precision == dense_precision(
-        arch.unit(option.group), workload
-    )
+    return block_class.kind == "expert" or option.precision == dense_precision(arch.unit(option.group), workload)
 
 
 def dense_precision(unit: DigitalUnit, workload: Workload) -> Precision:
@@ -83,18 +81,14 @@ def dense_precision(unit: DigitalUnit, workload: Workload) -> Precision:
     return wanted if wanted in unit.precisions else max(unit.precisions, key=lambda p: BITS[p])
 
 
-def option_cost(
-    arch: Architecture, workload: Workload, block_class: BlockClass, option: Option
-) -> OptionCost:
+def option_cost(arch: Architecture, workload: Workload, block_class: BlockClass, option: Option) -> OptionCost:
     """Cost of a class under an option."""
     if option.precision == "analog":
         return analog_cost(arch, workload, block_class, arch.core(option.group))
     return digital_cost(arch, workload, block_class, arch.unit(option.group), option.precision)
 
 
-def analog_cost(
-    arch: Architecture, workload: Workload, block_class: BlockClass, core: AnalogCore
-) -> OptionCost:
+def analog_cost(arch: Architecture, workload: Workload, block_class: BlockClass, core: AnalogCore) -> OptionCost:
     """Cost on an analog group: products on the tiles, traffic on the link, partial sums on the host unit."""
     host, mvm, activations = host_unit(arch), core.cost.mvm, workload.scenario.precision.activations
     n_crossbars = block_class.n_crossbars(rows=core.rows, cols=core.cols)
@@ -122,9 +116,7 @@ def analog_cost(
             visit_pj["links"] = transfer_pj(n_bytes=n_bytes, energy_pj_per_bit=link.energy_pj_per_bit)
     return OptionCost(
         visit_pj=visit_pj,
-        compute_ns=fluid_load_ns(
-            n_crossbars=n_crossbars, mvm_latency_ns=mvm.latency_ns, n_tiles=arch.n_tiles(core)
-        ),
+        compute_ns=fluid_load_ns(n_crossbars=n_crossbars, mvm_latency_ns=mvm.latency_ns, n_tiles=arch.n_tiles(core)),
         path_ns=block_class.path_length * mvm.latency_ns,
         fixed_ns=fixed_ns,
         link_ns=link_ns,
@@ -161,9 +153,7 @@ def digital_cost(
     )
 
 
-def unit_compute_ns(
-    arch: Architecture, unit: DigitalUnit, *, ops: Quantity, precision: Precision
-) -> Quantity:
+def unit_compute_ns(arch: Architecture, unit: DigitalUnit, *, ops: Quantity, precision: Precision) -> Quantity:
     """Time of operations on all units of a group [ns]."""
     return compute_ns(
         ops=ops,

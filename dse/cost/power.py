@@ -18,11 +18,7 @@ def idle_power_mw(arch: Architecture) -> dict[str, Quantity]:
 
 def flat_power_mw(arch: Architecture) -> dict[str, Quantity]:
     """Power of the flat-power units by group [mW], drawn while anything is placed on them."""
-    return {
-        u.name: arch.n_units(u) * u.energy.power_mw
-        for u in arch.digital_units
-        if isinstance(u.energy, FlatPower)
-    }
+    return {u.name: arch.n_units(u) * u.energy.power_mw for u in arch.digital_units if isinstance(u.energy, FlatPower)}
 
 
 def standing_power_mw(arch: Architecture) -> Quantity:

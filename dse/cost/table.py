@@ -125,9 +125,7 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
     n_points = shape[0] if shape else 1
 
     def stack(number: Callable[[OptionCost], Quantity]) -> Array:
-        cells = [
-            [np.broadcast_to(np.asarray(number(e), np.float64), (n_points,)) for e in row] for row in entries
-        ]
+        cells = [[np.broadcast_to(np.asarray(number(e), np.float64), (n_points,)) for e in row] for row in entries]
         return np.moveaxis(np.array(cells, dtype=np.float64), 2, 0)
 
     def spread(value: Quantity) -> Array:
@@ -138,9 +136,7 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
         options=options,
         allowed=np.array([[is_allowed(arch, workload, c, o) for o in options] for c in workload.classes]),
         visit_parts_pj={c: stack(lambda e, c=c: e.visit_pj.get(c, 0.0)) for c in VISIT_COMPONENTS},
-        activation_parts_pj={
-            c: stack(lambda e, c=c: e.activation_pj.get(c, 0.0)) for c in ACTIVATION_COMPONENTS
-        },
+        activation_parts_pj={c: stack(lambda e, c=c: e.activation_pj.get(c, 0.0)) for c in ACTIVATION_COMPONENTS},
         compute_ns_per_visit=stack(lambda e: e.compute_ns),
         fetch_ns_per_activation=stack(lambda e: e.fetch_ns),
         path_ns=stack(lambda e: e.path_ns),

@@ -23,9 +23,7 @@ def all_digital_mapping(arch: Architecture, workload: Workload) -> Mapping:
     unit = host_unit(arch)
     option = Option(unit.name, dense_precision(unit, workload))
     placement = {block.name: option for block in workload.blocks if block.kind != "embedding"}
-    return Mapping(
-        placement=placement, objective="all digital", value=0.0, bound=float("-inf"), status="rule"
-    )
+    return Mapping(placement=placement, objective="all digital", value=0.0, bound=float("-inf"), status="rule")
 
 
 def without_experts(profiles: tuple[LayerProfile, ...]) -> tuple[LayerProfile, ...]:
@@ -56,9 +54,7 @@ def ceiling(
     rest = without_experts(layer_profiles(workload, mapping, costs))
     stages = stage_times(arch, workload, costs, rest, attention, tokens)
     free_ns = float(sum(s.multiplicity * s.total[0] for s in stages))
-    parts = energy_parts(
-        arch, workload, costs, rest, attention, tokens=tokens, step_ns=np.full(tokens.shape, free_ns)
-    )
+    parts = energy_parts(arch, workload, costs, rest, attention, tokens=tokens, step_ns=np.full(tokens.shape, free_ns))
     tiles = {core.name for core in arch.analog_cores}
     free_pj = float(sum(v[0] for part, v in parts.items() if part.component != "idle" or part.group not in tiles))
     base_pj = float(sum(v[0] for part, v in base.energy_parts_pj.items() if part.group not in tiles))

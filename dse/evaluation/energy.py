@@ -83,11 +83,7 @@ def embedding_products(arch: Architecture, workload: Workload) -> Mapping[str, A
         return {}
     core = arch.analog_cores[0]
     n_crossbars = np.ceil(workload.model.d_model / np.asarray(core.cols, np.float64))
-    return {
-        core.name: np.asarray(
-            products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=core.cost.mvm.energy_pj)
-        )
-    }
+    return {core.name: np.asarray(products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=core.cost.mvm.energy_pj))}
 
 
 def memory_traffic(

@@ -40,9 +40,7 @@ def evaluate_points(
     return Evaluation(
         tokens_per_step=tokens,
         latency_ns=step_ns,
-        energy_parts_pj=energy_parts(
-            arch, workload, costs, profiles, attention, tokens=tokens, step_ns=step_ns
-        ),
+        energy_parts_pj=energy_parts(arch, workload, costs, profiles, attention, tokens=tokens, step_ns=step_ns),
         stages=stages,
         critical_ns=time_by_resource(arch, costs, stages),
         area=area_parts(arch),
@@ -73,16 +71,10 @@ def check_limits(evaluation: Evaluation, arch: Architecture, point: int = 0) -> 
     for limit, (need, have, unit) in evaluation.limit_problems(arch).items():
         if need[point] > have[point] * (1 + 1e-9):
             host_memory = host_unit(arch).memory
-            extra = (
-                " (after KV cache, activations and embedding)"
-                if limit == f"capacity of {host_memory}"
-                else ""
-            )
+            extra = " (after KV cache, activations and embedding)" if limit == f"capacity of {host_memory}" else ""
             remedy = f"raise it to {need[point]:.6g} {unit}, or place other blocks there"
             causes.append(
-                Cause(
-                    limit, float(need[point]), float(have[point]), unit, "the placed blocks" + extra, remedy
-                )
+                Cause(limit, float(need[point]), float(have[point]), unit, "the placed blocks" + extra, remedy)
             )
     if causes:
         raise InfeasibleError(causes)

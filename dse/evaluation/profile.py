@@ -60,9 +60,7 @@ class Entry:
     def busiest(self, workload: Workload, tokens: Array) -> Array:
         """Expected visits of the busiest block in a step, (P,)."""
         if self.kind != "expert":
-            return np.broadcast_to(
-                np.asarray(self.visits(workload), np.float64) / self.n_blocks, tokens.shape
-            )
+            return np.broadcast_to(np.asarray(self.visits(workload), np.float64) / self.n_blocks, tokens.shape)
         distinct, inverse = np.unique(tokens, return_inverse=True)
         return np.array([expected_busiest(self.visits_per_token, n) for n in distinct])[inverse]
 
@@ -88,9 +86,7 @@ def layer_profiles(workload: Workload, mapping: Mapping, costs: CostTable) -> tu
     """
     options = {option: index for index, option in enumerate(costs.options)}
     classes = {block_class: index for index, block_class in enumerate(costs.classes)}
-    layers: dict[int | None, dict[tuple[BlockKind, int, int], list[float]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+    layers: dict[int | None, dict[tuple[BlockKind, int, int], list[float]]] = defaultdict(lambda: defaultdict(list))
     for block, visits in zip(workload.blocks, visits_per_token(workload), strict=True):
         if block.kind == "embedding":
             continue

@@ -88,9 +88,7 @@ class Evaluation:
     @property
     def area_mm2(self) -> Any:
         """Silicon area of the package [mm²]."""
-        return self._scalar(
-            sum((np.asarray(p.area_mm2, np.float64) for p in self.area), np.zeros(self.n_points))
-        )
+        return self._scalar(sum((np.asarray(p.area_mm2, np.float64) for p in self.area), np.zeros(self.n_points)))
 
     @property
     def bytes_per_token(self) -> pd.DataFrame:
@@ -103,9 +101,7 @@ class Evaluation:
     def binding(self) -> Any:
         """Resource with the largest share of the critical path (a text, or one per design)."""
         names = list(self.critical_ns)
-        top = np.argmax(
-            np.stack([np.broadcast_to(v, (self.n_points,)) for v in self.critical_ns.values()]), axis=0
-        )
+        top = np.argmax(np.stack([np.broadcast_to(v, (self.n_points,)) for v in self.critical_ns.values()]), axis=0)
         chosen = np.asarray(names, dtype=object)[top]
         return chosen[0] if self.n_points == 1 else chosen
 
@@ -141,15 +137,13 @@ class Evaluation:
                 rows.append((stage.stage, group, resource, stage.multiplicity * total, critical))
         columns = ["stage", "group", "resource", "time_ns_per_step", "on_critical_path"]
         frame = pd.DataFrame(rows, columns=columns)
-        return frame.groupby(
-            ["stage", "group", "resource", "on_critical_path"], sort=False, as_index=False
-        ).sum()[columns]
+        return frame.groupby(["stage", "group", "resource", "on_critical_path"], sort=False, as_index=False).sum()[
+            columns
+        ]
 
     def area_frame(self, point: int = 0) -> pd.DataFrame:
         """part, die, area_mm2 of one design."""
-        rows = [
-            (p.part, p.die, float(np.broadcast_to(p.area_mm2, (self.n_points,))[point])) for p in self.area
-        ]
+        rows = [(p.part, p.die, float(np.broadcast_to(p.area_mm2, (self.n_points,))[point])) for p in self.area]
         return pd.DataFrame(rows, columns=["part", "die", "area_mm2"])
 
     def limit_problems(self, arch: Architecture) -> dict[str, tuple[Array, Array, str]]:

@@ -80,9 +80,7 @@ def stage_times(
     stages = []
     for profile in profiles:
         for stage, entries in profile.entries.items():
-            groups = group_times(
-                arch, workload, costs, entries, attention if stage == "attention" else None, tokens
-            )
+            groups = group_times(arch, workload, costs, entries, attention if stage == "attention" else None, tokens)
             side_by_side = arch.composition == "overlapped" and stage == "experts"
             stages.append(StageTime(stage, profile.multiplicity, groups, side_by_side))
     return tuple(stages)

@@ -89,7 +89,11 @@ def attach(space: Space, points: pd.DataFrame, measured: Measured, plan: Accurac
         (measured.summary["metric"] == "loss_nats") & (measured.summary["scale"] == plan.scales[0])
     ].set_index("point")
     table = points.loc[first.index, axes].copy()
-    names = {"increase": "loss_increase_nats", "increase_low": "loss_increase_low", "increase_high": "loss_increase_high"}
+    names = {
+        "increase": "loss_increase_nats",
+        "increase_low": "loss_increase_low",
+        "increase_high": "loss_increase_high",
+    }
     for source, name in names.items():
         table[name] = first[source]
     return points.drop(columns=list(names.values()), errors="ignore").reset_index().merge(

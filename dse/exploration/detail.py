@@ -43,7 +43,9 @@ def detail_frames(
         evaluation = evaluate_points(arch, workload, mappings[str(row["mapping_id"].iloc[0])])
         digital = evaluate_points(arch, workload, all_digital_mapping(arch, workload)).bytes_per_token
         traffic = evaluation.bytes_per_token.merge(
-            digital.rename(columns={"bytes_per_token": "all_digital_bytes_per_token"}), on=["memory", "what"], how="outer"
+            digital.rename(columns={"bytes_per_token": "all_digital_bytes_per_token"}),
+            on=["memory", "what"],
+            how="outer",
         ).fillna(0.0)
         found = {
             "breakdown": sourced_breakdown(arch, evaluation),
@@ -69,4 +71,6 @@ def provenance_frame(space: Space) -> pd.DataFrame:
             unit = unit_of(path.split(".")[-1]) or unit_of(path.split(".")[-2] if "." in path else "") or ""
             rows.append((path, value, unit, origin.source or "", origin.evidence or "", origin.spread_fraction,
                          origin.file, origin.line))  # fmt: skip
-    return pd.DataFrame(rows, columns=["path", "value", "unit", "source", "evidence", "spread_fraction", "file", "line"])
+    return pd.DataFrame(
+        rows, columns=["path", "value", "unit", "source", "evidence", "spread_fraction", "file", "line"]
+    )

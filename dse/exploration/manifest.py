@@ -81,7 +81,9 @@ def command_text(space: Space) -> str:
     parts += [f"--limit {name}={value:g}" for name, value in space.limits.items()]
     if space.accuracy is not None:
         scales = ",".join(f"{s:g}" for s in space.accuracy.scales)
-        parts.append(f"--accuracy --draws {space.accuracy.draws} --candidates {space.accuracy.candidates} --scales {scales}")
+        parts.append(
+            f"--accuracy --draws {space.accuracy.draws} --candidates {space.accuracy.candidates} --scales {scales}"
+        )
         parts.append(f"--tokens {space.accuracy.n_tokens} --items {space.accuracy.n_items}")
     return " ".join(part for part in [*parts, f"--seed {space.seed}"] if part)
 

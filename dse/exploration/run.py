@@ -152,7 +152,13 @@ class ChunkStore:
     """Finished chunks of a run on disk, so that an interrupted run continues where it stopped."""
 
     def __init__(self, space: Space, folder: str | Path | None) -> None:
-        identity = [space.architecture.digest, space.workload.digest, dict(space.axes), space.ranking, dict(space.limits)]
+        identity = [
+            space.architecture.digest,
+            space.workload.digest,
+            dict(space.axes),
+            space.ranking,
+            dict(space.limits),
+        ]
         digest = hashlib.sha256(json.dumps(identity, default=float, sort_keys=True).encode()).hexdigest()[:16]
         self.folder = None if folder is None else Path(folder) / "parts" / digest
         if self.folder is not None:

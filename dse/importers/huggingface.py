@@ -36,7 +36,9 @@ def read_config(path: Path) -> Model:
     except FileNotFoundError:
         raise SpecError([Problem("no such file; expected a Hugging Face config.json", file=str(path))]) from None
     except json.JSONDecodeError as error:
-        raise SpecError([Problem(f"not JSON: {error.msg}", file=str(path), line=error.lineno, column=error.colno)]) from None
+        raise SpecError(
+            [Problem(f"not JSON: {error.msg}", file=str(path), line=error.lineno, column=error.colno)]
+        ) from None
     if not isinstance(config, dict):
         raise SpecError([Problem("expected a JSON object of fields", file=str(path))])
     kind = config.get("model_type")
@@ -55,7 +57,9 @@ def read_config(path: Path) -> Model:
         )
     values, problems = read_fields(config, str(path))
     if values["n_heads"] and values["d_model"] % values["n_heads"]:
-        problems.append(Problem(f"{values['d_model']} is not a multiple of num_attention_heads", "hidden_size", str(path)))
+        problems.append(
+            Problem(f"{values['d_model']} is not a multiple of num_attention_heads", "hidden_size", str(path))
+        )
     if values["top_k"] > values["n_experts"] > 0:
         problems.append(Problem(f"{values['top_k']} exceeds the number of experts", "num_experts_per_tok", str(path)))
     if problems:

@@ -51,7 +51,12 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
         "",
         align(
             [
-                ["energy", quantity_text(e.energy_pj_per_token, "pj") + "/token", "tokens/J", significant(e.tokens_per_j)],
+                [
+                    "energy",
+                    quantity_text(e.energy_pj_per_token, "pj") + "/token",
+                    "tokens/J",
+                    significant(e.tokens_per_j),
+                ],
                 ["step time", quantity_text(e.latency_ns_per_step, "ns"), "tokens/s", significant(e.tokens_per_s)],
                 ["area", quantity_text(e.area_mm2, "mm2"), "power", quantity_text(e.power_mw, "mw")],
             ]
@@ -92,7 +97,9 @@ def time_table(evaluation: Evaluation) -> str:
     """Critical path by resource, then the groups of every stage."""
     total = evaluation.latency_ns_per_step
     critical = sorted(evaluation.critical_ns.items(), key=lambda item: -float(item[1][0]))
-    rows = [[n, quantity_text(float(v[0]), "ns"), share_text(float(v[0]), total)] for n, v in critical if float(v[0]) > 0]
+    rows = [
+        [n, quantity_text(float(v[0]), "ns"), share_text(float(v[0]), total)] for n, v in critical if float(v[0]) > 0
+    ]
     first = align(rows, ["critical path of a step", "time", "%"], right={1, 2})
     stages = [
         [r.stage, r.group, quantity_text(r.time_ns_per_step, "ns"), r.resource, "" if r.on_critical_path else "hidden"]
@@ -115,7 +122,15 @@ def capacity_text(evaluation: Evaluation) -> str:
     for name, need in evaluation.units_needed.items():
         have, used = float(evaluation.units_available[name][0]), float(need[0])
         unit = "bytes" if used > 1e6 or have > 1e7 else ""
-        rows.append([f"capacity {name}", quantity_text(used, unit), "of", quantity_text(have, unit), f"{share_text(used, have)} %"])
+        rows.append(
+            [
+                f"capacity {name}",
+                quantity_text(used, unit),
+                "of",
+                quantity_text(have, unit),
+                f"{share_text(used, have)} %",
+            ]
+        )
     tokens = float(evaluation.tokens_per_step[0])
     products = float(np.ravel(evaluation.counts.products)[0]) / tokens
     additions = float(np.ravel(evaluation.counts.additions)[0]) / tokens
@@ -180,7 +195,9 @@ def accuracy_text(report: AccuracyReport) -> str:
             str(r.metric),
             quantity_text(float(r.digital), units.get(str(r.metric), "")),
             interval_text(float(r.mean), float(r.low), float(r.high), units.get(str(r.metric), "")),
-            interval_text(float(r.increase), float(r.increase_low), float(r.increase_high), units.get(str(r.metric), "")),
+            interval_text(
+                float(r.increase), float(r.increase_low), float(r.increase_high), units.get(str(r.metric), "")
+            ),
         ]
         for r in report.summary.itertuples()
     ]
@@ -209,9 +226,11 @@ def datasheet_text(core: AnalogCore, sheet: Datasheet) -> str:
     names = ("mvm_energy_pj", "mvm_latency_ns", "area_mm2", "power_mw", "tops", "tops_per_w", "tops_per_mm2")
     rows = []
     for name in names:
-        unit = (unit_of(name) and name.rsplit("_", 1)[-1]) or ""
+        unit = name.rsplit("_", 1)[-1] if unit_of(name) and "_per_" not in name else ""
         rows.append([name, quantity_text(float(np.ravel(getattr(sheet, name))[0]), unit)])
-    return f"{core.name}: one tile, {core.rows:g} x {core.cols:g} weights, {core.cost.model} cost\n" + align(rows, right={1})
+    return f"{core.name}: one tile, {core.rows:g} x {core.cols:g} weights, {core.cost.model} cost\n" + align(
+        rows, right={1}
+    )
 
 
 def study_text(study: Study) -> str:

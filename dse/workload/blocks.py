@@ -102,13 +102,9 @@ def make_blocks(model: Model) -> tuple[Block, ...]:
     attention = BlockClass("attention", attention_matrices(model))
     router = BlockClass("router", (Matrix("router", d, model.n_experts, 0),))
     expert = BlockClass("expert", ffn_matrices(model, model.d_expert))
-    shared = (
-        BlockClass("shared", ffn_matrices(model, model.d_shared_expert)) if model.n_shared_experts else None
-    )
+    shared = BlockClass("shared", ffn_matrices(model, model.d_shared_expert)) if model.n_shared_experts else None
     dense = BlockClass("ffn", ffn_matrices(model, model.d_dense_ffn)) if model.n_dense_layers else None
-    blocks = [
-        Block("embedding", BlockClass("embedding", (Matrix("embedding", model.vocab_size, d, 0),)), None)
-    ]
+    blocks = [Block("embedding", BlockClass("embedding", (Matrix("embedding", model.vocab_size, d, 0),)), None)]
     for layer in range(model.n_layers):
         blocks.append(Block(f"layers.{layer}.attention", attention, layer))
         if layer < model.n_dense_layers and dense is not None:

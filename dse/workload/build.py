@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dse.importers.huggingface import read_config
-from dse.spec.load import load_workload_spec
+from dse.spec.load import LoadedWorkload, load_workload_spec
 from dse.spec.model import Model
 from dse.spec.provenance import Provenance
 from dse.spec.scenario import Routing, Scenario, Sensitivity
@@ -38,6 +38,8 @@ class Workload:
     scores_file: Path | None = None
     provenance: Mapping[str, Provenance] = field(default_factory=dict, repr=False)
     digest: str = ""
+    loaded: LoadedWorkload | None = field(default=None, repr=False)
+    """The file it was read from."""
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -88,13 +90,12 @@ def load_workload(path: str | Path, overrides: Mapping[str, object] | Sequence[s
         sensitivity=spec.sensitivity,
         checkpoint=file(spec.checkpoint, "checkpoint"),
         evaluation_tokens=file(evaluation.tokens, "evaluation.tokens") if evaluation else None,
-        multiple_choice=file(evaluation.multiple_choice, "evaluation.multiple_choice")
-        if evaluation
-        else None,
+        multiple_choice=file(evaluation.multiple_choice, "evaluation.multiple_choice") if evaluation else None,
         calibration_tokens=file(calibration.tokens, "calibration.tokens") if calibration else None,
         scores_file=file(spec.sensitivity.file, "sensitivity.file"),
         provenance=loaded.provenance,
         digest=loaded.digest,
+        loaded=loaded,
     )
 
 
