@@ -85,28 +85,59 @@ def pareto_figure(run: Run, folder: Path, view: pareto.ParetoView, *, name: str)
     """Pareto figure of two metrics."""
     hidden = f" {view.n_hidden} designs have no such metrics and are not drawn." if view.n_hidden else ""
     directions = ", ".join(metric(m).label.lower() for m in run.manifest.metrics) or "the two metrics"
+    bars = " Bars: 95 % intervals over draws." if "low" in view.table else ""
     knee = f" {KNEE}" if view.knee is not None else ""
     return save_figure(
         folder,
         name=name,
         title=f"{metric(view.y).label} against {metric(view.x).label.lower()}",
         conclusion=pareto.conclude(view),
-        caption=f"{sample_caption(run)}{hidden} Strong dots: on the front of {directions}. Line: not beaten in this "
-        f"plane.{knee}",
+        caption=f"{sample_caption(run)}{hidden} Strong dots: on the front of {directions}, or on the line. Line: not "
+        f"beaten in this plane.{bars}{knee}",
         data=view.table,
         height_in=4.1,
         paint=lambda figure: pareto.draw(view, figure.subplots()),
     )
 
 
-def front_points(view: pareto.ParetoView, *, most: int) -> tuple[int, ...]:
-    """Designs of the line, thinned evenly to at most `most`; both ends and the knee are kept."""
-    points = [int(p) for p in view.line["point"]]
+def planes(run: Run) -> tuple[pareto.ParetoView, ...]:
+    """Energy against latency; and energy against loss, or against the score left on analog cores if never measured."""
+    reference, known = run.manifest.reference_point, proofs(run)
+    views = [pareto.prepare(run.points, colour=colour_metric(run), reference=reference, proofs=known)]
+    price = pareto.LOSS if run.is_measured else "sensitivity_share"
+    if run.ok[price].nunique() > 2 and run.ok["latency_ns_per_step"].notna().any():
+        views.append(
+            pareto.prepare(run.points, x=price, colour="latency_ns_per_step", reference=reference, proofs=known)
+        )
+    return tuple(views)
+
+
+def front_points(run: Run, view: pareto.ParetoView, *, most: int) -> tuple[int, ...]:
+    """Designs of the run's front (of the line where it marks none), by energy, thinned evenly to at most `most`."""
+    on = run.ok["on_front"] if run.ok["on_front"].any() else run.ok["point"].isin(view.line["point"])
+    return thinned([int(p) for p in run.ok[on].sort_values(["energy_pj_per_token", "point"])["point"]], most)
+
+
+def thinned(points: Sequence[int], most: int) -> tuple[int, ...]:
+    """At most `most` of some points, evenly, with both ends."""
     if len(points) <= most:
         return tuple(points)
-    kept = {points[i] for i in np.linspace(0, len(points) - 1, most - 1).round().astype(int)}
-    kept |= {view.knee} if view.knee is not None else set()
-    return tuple(point for point in points if point in kept)
+    return tuple(points[i] for i in np.unique(np.linspace(0, len(points) - 1, most).round().astype(int)))
+
+
+def bar_points(run: Run, view: pareto.ParetoView, titled: Sequence[int]) -> tuple[int, ...]:
+    """Designs with a stored breakdown, by energy: those with a title, and some of the front."""
+    stored = set(run.breakdown["point"])
+    front = [point for point in front_points(run, view, most=len(run.ok)) if point in stored]
+    kept = {*thinned(front, MOST_BARS - len(titled)), *(point for point in titled if point in stored)}
+    rows = run.ok[run.ok["point"].isin(kept)].sort_values(["energy_pj_per_token", "point"])
+    return tuple(int(point) for point in rows["point"])
+
+
+def measured_point(run: Run, points: Sequence[int]) -> int | None:
+    """The first of some designs whose loss was measured."""
+    measured = set(run.ok.loc[run.ok["loss_increase_nats"].notna(), "point"])
+    return next((point for point in points if point in measured), None)
 
 
 def bar_labels(run: Run, points: Sequence[int], names: Mapping[int, str]) -> dict[int, str]:
@@ -129,7 +160,7 @@ def breakdown_figure(run: Run, folder: Path, view: breakdown.BreakdownView, *, a
         name="breakdown",
         title="Energy of a token by component",
         conclusion=breakdown.conclude(view, about),
-        caption=f"Designs of the line above{' and the reference' if len(view.points) > 1 else ''}, same order of "
+        caption=f"Designs of the front, by energy{' and the reference' if len(view.points) > 1 else ''}, same order of "
         f"components in every bar. {sample_caption(run)}",
         data=view.table,
         height_in=1.25 + 0.42 * len(view.points),

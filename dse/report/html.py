@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from dse.errors import MissingExtraError
 from dse.report import breakdown, figures, pareto, sections, verdict
 from dse.report.figures import FigureView
+from dse.report.names import metric
 from dse.report.run import Run, read_run
-from dse.report.sections import Input, Table
+from dse.report.sections import Input, Subject, Table
 from dse.report.verdict import Card
 
 try:
@@ -42,6 +43,7 @@ FILES: Final[Mapping[str, str]] = {
 class Page(NamedTuple):
     """Everything the template shows."""
 
+    subjects: tuple[Subject, ...]
     axes: tuple[tuple[str, str], ...]
     cards: tuple[Card, ...]
     card_note: str
@@ -93,33 +95,34 @@ def make_page(run: Run) -> Page:
     folder = run.folder / "figures"
     folder.mkdir(exist_ok=True)
     reference = run.manifest.reference_point
-    colour = figures.colour_metric(run)
-    plane = pareto.prepare(run.points, colour=colour, reference=reference, proofs=figures.proofs(run))
-    picked = verdict.pick_points(run, plane.knee)
+    planes = figures.planes(run)
+    knee = next((view.knee for view in planes if view.knee is not None), None)
+    picked = verdict.pick_points(run, knee)
     main = picked.get("Knee of the front", picked.get("Lowest energy"))
-    parts = _breakdown_view(run, plane, main)
-    assumed = {point: parts.assumed_share(point) for point in picked.values() if point in parts.points}
-    on_line = figures.front_points(plane, most=sections.FRONT_ROWS)
-    shown = figures.mixed_point(run, [*([] if main is None else [main]), *picked.values(), *on_line])
-    cards = tuple(verdict.make_card(run, title, point) for title, point in picked.items())
-    mapping_id = "" if main is None else str(run.points.set_index("point")["mapping_id"][main])
+    front = figures.front_points(run, planes[0], most=sections.FRONT_ROWS)
+    wanted = [*reversed(picked.values()), *front]
+    bars = _breakdown_view(run, planes[0], picked)
+    shares = breakdown.prepare(run.breakdown, list(picked.values()))
+    mixed, measured = figures.mixed_point(run, wanted), figures.measured_point(run, wanted)
+    with_traffic = next((point for point in wanted if point in set(run.traffic["point"])), None)
     return Page(
+        subjects=sections.subjects(run),
         axes=tuple(sections.axis_values(path, values) for path, values in run.manifest.axes.items()),
-        cards=cards,
-        card_note=_card_note(picked, reference),
-        caveats=tuple(verdict.caveats(run, assumed_energy=assumed)),
+        cards=tuple(verdict.make_card(run, title, point) for title, point in picked.items()),
+        card_note=_card_note(planes, picked, reference),
+        caveats=tuple(verdict.caveats(run, assumed_energy={p: shares.assumed_share(p) for p in shares.points})),
         reasons=tuple(verdict.reasons(run)),
-        banner="" if run.is_measured else f"No weights known: {verdict.score_sentence(run)} Accuracy was not measured.",
-        pareto=_pareto_figures(run, plane, folder) if picked else (),
-        front=sections.front_table(run, on_line) if picked else Table("", (), ()),
-        front_note=_front_note(plane, len(on_line)),
-        breakdown=figures.breakdown_figure(run, folder, parts, about=main) if parts.points else None,
+        banner="" if run.is_measured else verdict.banner(run),
+        pareto=tuple(figures.pareto_figure(run, folder, view, name=view.name) for view in planes) if picked else (),
+        front=sections.front_table(run, front) if picked else Table("", (), ()),
+        front_note=_front_note(run, len(front)),
+        breakdown=figures.breakdown_figure(run, folder, bars, about=main) if bars.points else None,
         parts=_part_tables(run, picked, reference),
         ceiling=sections.ceiling_sentence(run),
-        ceiling_tables=(sections.ceiling_table(run), sections.traffic_table(run, main)),
-        experts=None if shown is None else figures.expert_figure(run, folder, point=shown),
+        ceiling_tables=(sections.ceiling_table(run), sections.traffic_table(run, with_traffic)),
+        experts=None if mixed is None else figures.expert_figure(run, folder, point=mixed),
         loss=figures.loss_figure(run, folder),
-        accuracy=sections.accuracy_table(run, mapping_id, title=f"Accuracy of design #{main}"),
+        accuracy=sections.accuracy_table(run, run.design(measured)),
         slices=figures.slices_figure(run, folder, marked=main) if picked else None,
         inputs=sections.inputs(run),
         evidence=tuple((str(k), int(v)) for k, v in run.provenance["evidence"].fillna("").value_counts().items()),
@@ -127,31 +130,15 @@ def make_page(run: Run) -> Page:
     )
 
 
-def _pareto_figures(run: Run, plane: pareto.ParetoView, folder: Path) -> tuple[FigureView, ...]:
-    """Energy against latency, and energy against measured loss where there is any."""
-    shown = [figures.pareto_figure(run, folder, plane, name="pareto")]
-    if run.is_measured and run.points["loss_increase_nats"].nunique() > 2:
-        view = pareto.prepare(
-            run.points,
-            x=pareto.LOSS,
-            colour="latency_ns_per_step",
-            reference=run.manifest.reference_point,
-            proofs=figures.proofs(run),
-        )
-        shown.append(figures.pareto_figure(run, folder, view, name="pareto_loss"))
-    return tuple(shown)
-
-
-def _breakdown_view(run: Run, plane: pareto.ParetoView, main: int | None) -> breakdown.BreakdownView:
-    points = figures.front_points(plane, most=figures.MOST_BARS)
-    names: dict[int, str] = {}
+def _breakdown_view(run: Run, plane: pareto.ParetoView, picked: Mapping[str, int]) -> breakdown.BreakdownView:
+    """Bars of the designs of the verdict, of the front, and of the reference."""
+    points = figures.bar_points(run, plane, list(picked.values()))
+    names = {point: title.removesuffix(" of the front").lower() for title, point in picked.items()}
     if plane.reference is not None:
-        points = tuple(dict.fromkeys([*points, plane.reference]))
+        points = (*(point for point in points if point != plane.reference), plane.reference)
         names[plane.reference] = "reference"
-    if plane.knee is not None:
-        names[plane.knee] = "knee"
     labels = figures.bar_labels(run, points, names)
-    return breakdown.prepare(run.breakdown, points, leading=main, labels=labels)
+    return breakdown.prepare(run.breakdown, points, leading=picked.get("Knee of the front"), labels=labels)
 
 
 def _part_tables(run: Run, picked: Mapping[str, int], reference: int | None) -> tuple[Table, ...]:
@@ -174,20 +161,25 @@ def _part_tables(run: Run, picked: Mapping[str, int], reference: int | None) -> 
     return tuple(table for table in tables if table.rows)
 
 
-def _card_note(picked: Mapping[str, int], reference: int | None) -> str:
+def _card_note(planes: Sequence[pareto.ParetoView], picked: Mapping[str, int], reference: int | None) -> str:
     if not picked:
         return "No design could be evaluated; the reasons are below."
     parts = [f"↓ lower, ↑ higher than the reference, design #{reference}."] if reference is not None else []
-    parts.append("The titles look at energy and latency only; what they cost in accuracy stands in the last row.")
-    if "Knee of the front" not in picked:
+    parts.append("Energy and latency are ranked without regard to accuracy, which stands in the last row.")
+    plane = next((view for view in planes if view.knee is not None), None)
+    if plane is None:
         parts.append("The front has no knee: fewer than three designs, or none below the chord between its ends.")
+    elif plane is not planes[0]:
+        parts.append(f"The knee is that of {metric(plane.y).label.lower()} against {metric(plane.x).label.lower()}.")
     if len(set(picked.values())) < len(picked):
         parts.append("One design holds more than one title.")
     return " ".join(parts)
 
 
-def _front_note(plane: pareto.ParetoView, n_shown: int) -> str:
-    n_line = len(plane.line)
-    if n_shown < n_line:
-        return f"{n_shown} of the {n_line} designs of the line, evenly thinned; all are in points.csv."
-    return f"The {n_line} designs of the line, by latency."
+def _front_note(run: Run, n_shown: int) -> str:
+    n_front = int(run.ok["on_front"].sum())
+    names = ", ".join(metric(name).label.lower() for name in run.manifest.metrics)
+    which = f"designs that no other beats in {names}" if names and n_front else "designs of the line"
+    if n_shown < n_front:
+        return f"{n_shown} of the {n_front} {which}, evenly thinned; all are in points.csv."
+    return f"All {n_shown} {which}."

@@ -19,9 +19,9 @@ class LossCurveView(NamedTuple):
     """What the loss curve shows."""
 
     means: pd.DataFrame
-    """scale, digital_fraction, mapping_id, increase, increase_low, increase_high, n_pairs."""
+    """scale, digital_fraction, mapping_id, point, increase, increase_low, increase_high, n_pairs."""
     draws: pd.DataFrame
-    """scale, digital_fraction, mapping_id, pair, sign, increase: one row per simulated chip."""
+    """scale, digital_fraction, mapping_id, point, pair, sign, increase: one row per simulated chip."""
     scales: tuple[float, ...]
     """Factors on the programming noise."""
 
@@ -32,12 +32,15 @@ def prepare(summary: pd.DataFrame, draws: pd.DataFrame) -> LossCurveView:
     Args:
         summary: as in ``accuracy_summary.csv``.
         draws: as in ``accuracy.csv``; may be empty.
+
+    One mapping may have been measured on several hardware settings; the column `point` tells them apart.
     """
-    keys = ["scale", "digital_fraction", "mapping_id"]
+    keys = ["scale", "digital_fraction", "mapping_id", "point"]
+    summary, draws = (frame if "point" in frame else frame.assign(point=-1) for frame in (summary, draws))
     kept = summary[summary["metric"] == METRIC]
     kept = kept.drop_duplicates(keys).sort_values(keys, kind="stable")
     means = kept[[*keys, "increase", "increase_low", "increase_high", "n_pairs"]].reset_index(drop=True)
-    joined = draws.drop(columns=["increase"], errors="ignore").merge(kept[[*keys, "digital"]], on=keys)
+    joined = draws[[*keys, "pair", "sign", "loss_nats"]].merge(kept[[*keys, "digital"]], on=keys)
     joined["increase"] = joined["loss_nats"] - joined["digital"]
     chips = joined[[*keys, "pair", "sign", "increase"]].sort_values([*keys, "pair", "sign"], kind="stable")
     scales = tuple(float(scale) for scale in sorted(means["scale"].unique()))

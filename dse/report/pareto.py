@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.lines import Line2D
-from numpy.typing import ArrayLike, NDArray
 
+from dse.report.front import front_of, knee_of
 from dse.report.names import metric, metric_text
 from dse.report.style import (
     ACCENT,
@@ -25,7 +25,7 @@ from dse.report.style import (
     scale_colour_axis,
     wants_log,
 )
-from dse.report.tables import Prefix, versus_text
+from dse.report.tables import Prefix, interval_text, versus_text
 
 MANY: Final = 1500
 """From so many designs on the dominated ones are drawn as one picture, to keep the file small."""
@@ -50,43 +50,10 @@ class ParetoView(NamedTuple):
     n_hidden: int
     """Designs without these metrics: infeasible, failed or not reached."""
 
-
-def front_of(x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
-    """Which points no other beats in both coordinates; smaller is better.
-
-    >>> front_of([1, 2, 3, 3], [3, 1, 2, 1]).tolist()
-    [True, True, False, False]
-    """
-    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    order = np.lexsort((ys, xs))
-    best = np.minimum.accumulate(np.concatenate(([np.inf], ys[order])))[:-1]
-    mask = np.zeros(xs.shape, dtype=bool)
-    mask[order] = ys[order] < best
-    return mask
-
-
-def knee_of(x: ArrayLike, y: ArrayLike) -> int | None:
-    """Position of the knee of a front: farthest below the chord between its two ends.
-
-    Logarithms of both metrics are scaled to [0, 1] over the front first.
-
-    Args:
-        x: first metric of the front's designs, smaller is better, above zero.
-        y: second metric, likewise.
-
-    Returns:
-        None where the front has fewer than three designs or none lies below the chord.
-
-    >>> knee_of([1, 2, 10], [10, 2, 1])
-    1
-    """
-    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if xs.size < 3 or min(xs.min(), ys.min()) <= 0:
-        return None
-    scaled = [(np.log(v) - np.log(v).min()) / max(float(np.ptp(np.log(v))), 1e-300) for v in (xs, ys)]
-    below = 1.0 - scaled[0] - scaled[1]
-    best = int(np.argmax(below))
-    return best if below[best] > 1e-9 else None
+    @property
+    def name(self) -> str:
+        """Name of the figure's files."""
+        return {"latency_ns_per_step": "pareto", LOSS: "pareto_loss"}.get(self.x, f"pareto_{self.x}")
 
 
 def prepare(
@@ -99,6 +66,8 @@ def prepare(
     proofs: Mapping[int, str] | None = None,
 ) -> ParetoView:
     """What the Pareto figure of two metrics shows.
+
+    A front in the measured loss has no knee while an interval on it reaches zero: the logarithm would rank noise.
 
     Args:
         points: one row per design, as in ``points.parquet``.
@@ -128,7 +97,8 @@ def prepare(
     signed = [ok[name] if metric(name).better == "min" else -ok[name] for name in (x, y)]
     line = ok[front_of(*signed)].sort_values(x)
     costs = [line[name] if metric(name).better == "min" else 1.0 / line[name] for name in (x, y)]
-    knee = knee_of(*costs) if len(line) else None
+    sure = x != LOSS or bool((line["low"] > 0).all())
+    knee = knee_of(*costs) if len(line) and sure else None
     table.loc[line.index, "on_line"] = True
     return ParetoView(
         table=table.reset_index(drop=True),
@@ -158,14 +128,17 @@ def conclude(view: ParetoView) -> str:
             for name in (view.y, view.x)
         ]
         return f"From design #{first} to #{last} along the front, {ranges[0]} and {ranges[1]}."
-    x, y = float(rows[view.x][view.knee]), float(rows[view.y][view.knee])
-    text = f"The knee, design #{view.knee}, needs {metric_text(view.y, y)} at {metric_text(view.x, x)}"
+    y, x = (float(rows[name][view.knee]) for name in (view.y, view.x))
+    text = f"The knee, design #{view.knee}, needs {metric_text(view.y, y)} at "
+    if view.x == LOSS:
+        low, high = (float(rows[name][view.knee]) for name in ("low", "high"))
+        return f"{text}a loss increase of {interval_text(x, low, high, 'nats')}."
+    text += metric_text(view.x, x)
     if view.reference is None or view.reference == view.knee:
-        return text + "."
-    to_y, to_x = (versus_text(v, float(rows[n][view.reference])) for v, n in ((y, view.y), (x, view.x)))
-    return (
-        f"{text}: {metric(view.y).label.lower()} {to_y} and {metric(view.x).label.lower()} {to_x} than the reference."
-    )
+        return f"{text}."
+    to_y, to_x = (versus_text(v, float(rows[name][view.reference])) for v, name in ((y, view.y), (x, view.x)))
+    label_y, label_x = metric(view.y).label.lower(), metric(view.x).label.lower()
+    return f"{text}: {label_y} {to_y} and {label_x} {to_x} than the reference."
 
 
 def draw(view: ParetoView, ax: Axes) -> None:
@@ -238,19 +211,30 @@ def _mark(view: ParetoView, ok: pd.DataFrame, ax: Axes) -> None:
     spots = {int(p): (float(u), float(v)) for p, u, v in zip(ok["point"], ok["u"], ok["v"], strict=True)}
     right, up = (metric(name).better == "max" for name in (view.x, view.y))
     dy = 9 if up else -12
+    ends = [int(p) for p in view.line["point"]]
+    names = {}
+    if len(ends) > 1:
+        best_x, best_y = (ends[-1], ends[0]) if right else (ends[0], ends[-1])
+        names = {best_x: best_text(view.x), best_y: best_text(view.y)}
+        for point, name in names.items():
+            left = right if point == best_y else not right
+            if point != view.reference:
+                _note(ax, spots[point], f"#{point} {name}", shift=(6 if left else -6, dy), left=left)
     if view.reference is not None:
         at = spots[view.reference]
         ax.scatter(*at, marker="*", s=130, color="white", edgecolors=INK, linewidths=1.0, zorder=6)
-        _note(ax, at, f"#{view.reference} reference", shift=(9, 6), left=True)
-    ends = [int(p) for p in view.line["point"]]
-    if len(ends) > 1:
-        best_x, best_y = (ends[-1], ends[0]) if right else (ends[0], ends[-1])
-        _note(ax, spots[best_x], f"#{best_x} {best_text(view.x)}", shift=(-5 if right else 5, dy), left=not right)
-        _note(ax, spots[best_y], f"#{best_y} {best_text(view.y)}", shift=(8 if right else -8, dy), left=right)
+        left = at[0] <= _middle(ax, [u for u, _ in spots.values()])
+        name = ", ".join(["reference", *([names[view.reference]] if view.reference in names else [])])
+        _note(ax, at, f"#{view.reference} {name}", shift=(9 if left else -9, 6), left=left)
     if view.knee is not None:
         at = spots[view.knee]
         ax.scatter(*at, s=130, facecolors="none", edgecolors=ACCENT, linewidths=1.6, zorder=5)
         _note(ax, at, f"#{view.knee} knee", shift=(9 if right else -9, dy), left=right, colour=ACCENT)
+
+
+def _middle(ax: Axes, values: Sequence[float]) -> float:
+    low, high = min(values), max(values)
+    return (low * high) ** 0.5 if ax.get_xscale() == "log" else (low + high) / 2
 
 
 def best_text(name: str) -> str:
@@ -280,6 +264,8 @@ def _legend(view: ParetoView) -> list[Line2D]:
         (bool((strong & (table["proof"] == "time_limit")).any()), "not proven",
          {"marker": "o", "color": "#4A4A8A", "markerfacecolor": "white"}),
         (bool((ok & ~strong).any()), "dominated", {"marker": "o", "color": "#4A4A8A", "alpha": 0.25}),
+        (bool(view.colour) and bool((ok & table[view.colour or view.x].isna()).any()), "colour unknown",
+         {"marker": "o", "color": FAINT}),
         (bool((~ok).any()), "infeasible", {"marker": "x", "color": FAINT}),
         (view.reference is not None, "reference",
          {"marker": "*", "color": INK, "markerfacecolor": "white", "markersize": 9}),

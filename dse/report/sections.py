@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from dse.report.names import METRICS, axis_label, axis_value_text, metric, metric_text
 from dse.report.run import Run
 from dse.report.tables import MISSING, interval_text, percent_text, prefix_for, quantity_text, significant
-from dse.report.verdict import accuracy_row
 
 FRONT_ROWS: Final = 24
+FRONT_METRICS: Final = ("energy_pj_per_token", "latency_ns_per_step", "area_mm2", "sensitivity_share")
 CEILING: Final[Mapping[str, tuple[str, str]]] = {
     "all_digital_tokens_per_s": ("Throughput, everything digital", "tokens_per_s"),
     "experts_free_tokens_per_s": ("Throughput if routed experts cost no time", "tokens_per_s"),
@@ -35,6 +36,30 @@ class Table(NamedTuple):
     n_names: int = 1
 
 
+class Subject(NamedTuple):
+    """One line of the header: what was read, its name, what matters of it, the first digits of its digest."""
+
+    what: str
+    name: str
+    details: str
+    digest: str
+
+
+def subjects(run: Run) -> tuple[Subject, ...]:
+    """Architecture and workload; what of the scenario is swept is left out."""
+    arch, workload, axes = run.manifest.architecture, run.manifest.workload, run.manifest.axes
+    machine = [str(arch["composition"])] if "composition" in arch else []
+    machine += [f"boundary: {arch['energy_boundary']}"] if "energy_boundary" in arch else []
+    scenario = [str(workload["phase"])] if "phase" in workload else []
+    for key, label in (("batch", "batch"), ("context_tokens", "context"), ("prompt_tokens", "prompt")):
+        if workload.get(key) is not None and f"scenario.{key}" not in axes:
+            scenario.append(f"{label} {workload[key]}" + (" tokens" if key.endswith("tokens") else ""))
+    return tuple(
+        Subject(what, str(about.get("name", "not named")), ", ".join(details), str(about.get("digest", ""))[:16])
+        for what, about, details in (("Architecture", arch, machine), ("Workload", workload, scenario))
+    )
+
+
 def axis_values(path: str, values: Sequence[object]) -> tuple[str, str]:
     """Label and values of a swept axis; of more than ten values the ends and their number."""
     texts = [axis_value_text(path, value) for value in values]
@@ -47,22 +72,18 @@ def front_table(run: Run, points: Sequence[int]) -> Table:
     """Settings and metrics of the designs of the front; constant axes are left out."""
     rows = run.ok.set_index("point").loc[list(points)]
     axes = [path for path in run.axes if run.points[path].nunique() > 1]
-    names = [name for name in METRICS if name in ("energy_pj_per_token", "latency_ns_per_step", "area_mm2")]
-    names = [name for name in names if rows[name].notna().any()]
+    names = [name for name in METRICS if name in FRONT_METRICS]
+    names = [n for n in names if rows[n].notna().any() and (n != "area_mm2" or run.ok[n].nunique() > 1)]
     body = []
     for point, row in rows.iterrows():
         settings = [axis_value_text(path, row[path]) for path in axes]
-        accuracy = accuracy_row(row)
-        body.append(
-            (
-                f"#{point}",
-                *settings,
-                *[metric_text(n, float(row[n])) for n in names],
-                f"{accuracy.value} {accuracy.interval}".strip(),
-            )
-        )
-    last = "Loss increase" if run.is_measured else METRICS["sensitivity_share"].label
-    header = ("Design", *[axis_label(path) for path in axes], *[metric(n).label for n in names], last)
+        numbers = [metric_text(name, float(row[name])) for name in names]
+        low, high = float(row["loss_increase_low"]), float(row["loss_increase_high"])
+        loss = interval_text(float(row["loss_increase_nats"]), low, high, "nats")
+        body.append((f"#{point}", *settings, *numbers, *([loss] if run.is_measured else [])))
+    header = ("Design", *[axis_label(path) for path in axes], *[metric(name).label for name in names])
+    if run.is_measured:
+        header = (*header, METRICS["loss_increase_nats"].label)
     return Table("Designs on the front", header, tuple(body))
 
 
@@ -141,21 +162,33 @@ def ceiling_sentence(run: Run) -> str:
     return text + "."
 
 
-def accuracy_table(run: Run, mapping_id: str, *, title: str) -> Table:
-    """Metrics of one mapping under noise against the digital model, one line per metric and noise scale."""
+def accuracy_table(run: Run, design: pd.Series[Any] | None) -> Table:
+    """Metrics of one design under noise against the digital model, one line per metric and noise scale."""
+    header = ("Metric", "Noise", "Digital", "Under noise [95 %]", "Change [95 %]", "Pairs")
+    if design is None or pd.isna(design["loss_increase_nats"]):
+        return Table("", header, ())
     labels = {"loss_nats": ("Loss", "nats"), "perplexity": ("Perplexity", ""), "top1_fraction": ("Top-1", "fraction"),
               "multiple_choice_fraction": ("Multiple choice", "fraction")}  # fmt: skip
     body = []
-    for row in run.accuracy_summary[run.accuracy_summary["mapping_id"] == mapping_id].to_dict("records"):
+    for row in _measurements(run, design).to_dict("records"):
         label, unit = labels.get(str(row["metric"]), (str(row["metric"]), ""))
-        change = interval_text(float(row["increase"]), float(row["increase_low"]), float(row["increase_high"]), unit)
-        body.append((
-            label, f"{float(row['scale']):g}×", quantity_text(float(row["digital"]), unit),
-            interval_text(float(row["mean"]), float(row["low"]), float(row["high"]), unit), change,
-            f"{int(row['n_pairs'])}",
-        ))  # fmt: skip
-    header = ("Metric", "Noise", "Digital", "Under noise [95 %]", "Change [95 %]", "Pairs")
-    return Table(title, header, tuple(body))
+        mean, change = (
+            interval_text(float(row[names[0]]), float(row[names[1]]), float(row[names[2]]), unit)
+            for names in (("mean", "low", "high"), ("increase", "increase_low", "increase_high"))
+        )
+        digital = quantity_text(float(row["digital"]), unit)
+        body.append((label, f"{float(row['scale']):g}×", digital, mean, change, f"{int(row['n_pairs'])}"))
+    return Table(f"Accuracy of design #{design['point']}", header, tuple(body))
+
+
+def _measurements(run: Run, design: pd.Series[Any]) -> pd.DataFrame:
+    """Rows of the summary that hold for a design: same mapping and, of several measured settings, the same loss."""
+    rows: pd.DataFrame = run.accuracy_summary[run.accuracy_summary["mapping_id"] == design["mapping_id"]]
+    if "point" not in rows or rows["point"].nunique() < 2:
+        return rows
+    same = (rows["metric"] == "loss_nats") & np.isclose(rows["increase"], float(design["loss_increase_nats"]))
+    kept: pd.DataFrame = rows[rows["point"].isin(rows.loc[same, "point"].head(1))]
+    return kept
 
 
 class Input(NamedTuple):

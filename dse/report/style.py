@@ -79,6 +79,7 @@ _RC: Final[dict[Any, Any]] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "axes.unicode_minus": True,
+    "text.parse_math": False,
     "figure.dpi": 100,
 }
 

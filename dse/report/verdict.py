@@ -130,7 +130,7 @@ def caveats(run: Run, *, assumed_energy: Mapping[int, float]) -> list[str]:
     )
     lines.append(f"{manifest.n_points} designs: {counts or 'none evaluated'}.")
     if manifest.energy_accounting:
-        lines.append(f"Energy accounting: {manifest.energy_accounting}")
+        lines.append(f"Energy accounting: {manifest.energy_accounting.rstrip('.')}.")
     return lines
 
 
@@ -147,6 +147,13 @@ def accuracy_sentence(run: Run) -> str:
         f"Accuracy was measured for {n_measured} of {run.manifest.n_points} designs, each from {draws} antithetic "
         "pairs of simulated chips; intervals are 95 % Student-t over pair means, paired with the digital model."
     )
+
+
+def banner(run: Run) -> str:
+    """What stands above a report without measured accuracy."""
+    if run.manifest.score.get("status") == "from_weights":
+        return f"Accuracy not measured: {score_sentence(run)}"
+    return f"No weights known: {score_sentence(run)} Accuracy not measured."
 
 
 def score_sentence(run: Run) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from dse.cost.option import Option
 from dse.mapping.model import Mapping
+from dse.report.html import write_report
 
 LAYERS, EXPERTS, TOP_K = 16, 64, 8
 EXPERT_BYTES, DENSE_BYTES, KV_BYTES = 6.29e6, 3.7e8, 1.34e8
@@ -24,6 +25,14 @@ AXES: dict[str, list[float]] = {
     "memories.hbm.bandwidth_bytes_per_ns": [600, 1200, 2400, 4800],
 }
 RunMaker = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a whole run; tests only read it."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    write_run(folder)
+    return write_report(folder)
 
 
 @pytest.fixture
