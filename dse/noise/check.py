@@ -22,6 +22,7 @@ from dse.noise.metrics import evaluate_model
 from dse.noise.programming import Sign
 from dse.noise.result import AccuracyReport
 from dse.noise.summary import summarise
+from dse.noise.threads import threads_for
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
 
@@ -48,6 +49,8 @@ class PairJob:
     bench: BenchKey
     seed: int
     scale: float
+    width: int
+    """Width of the model."""
 
 
 def check_accuracy(
@@ -90,12 +93,14 @@ def check_accuracy(
     require_settings(workload, draws=draws, time_s=time_s, scale=scale, n_tokens=n_tokens, n_items=n_items)
     placed = [name for name, option in mapping.placement.items() if option.precision == "analog"]
     key = bench_key(workload, n_tokens=n_tokens, n_items=n_items, needs_ranges=bool(placed))
-    bench = load_bench(key)
-    require_same_shapes(bench.model, workload)
-    cores = analog_cores(bench.model, mapping, arch)
-    jobs = [PairJob(arch, mapping, key, chip_seed(seed, pair), scale) for pair in range(draws // 2)]
-    results = map(evaluate_pair, jobs) if executor is None or not cores else executor.map(evaluate_pair, jobs)
-    table = collect(results, draws, progress)
+    with threads_for(workload.model.d_model):
+        bench = load_bench(key)
+        require_same_shapes(bench.model, workload)
+        cores = analog_cores(bench.model, mapping, arch)
+        width = workload.model.d_model
+        jobs = [PairJob(arch, mapping, key, chip_seed(seed, pair), scale, width) for pair in range(draws // 2)]
+        results = map(evaluate_pair, jobs) if executor is None or not cores else executor.map(evaluate_pair, jobs)
+        table = collect(results, draws, progress)
     return AccuracyReport(
         draws=table,
         digital=dict(bench.digital),
@@ -123,15 +128,15 @@ def evaluate_pair(job: PairJob) -> list[dict[str, float]]:
     cores = analog_cores(bench.model, job.mapping, job.arch)
     if not cores:
         return [dict(bench.digital) for _ in SIGNS]
-    ranges = bench.ranges(frozenset(int(core.rows) for core in cores.values()))
-    return [
-        evaluate_model(
-            noisy_model(bench.model, job.mapping, job.arch, seed=job.seed, sign=sign, scale=job.scale, ranges=ranges),
-            bench.windows,
-            bench.items,
-        )
-        for sign in SIGNS
-    ]
+    results = []
+    with threads_for(job.width):
+        ranges = bench.ranges(frozenset(int(core.rows) for core in cores.values()))
+        for sign in SIGNS:
+            chip = noisy_model(
+                bench.model, job.mapping, job.arch, seed=job.seed, sign=sign, scale=job.scale, ranges=ranges
+            )
+            results.append(evaluate_model(chip, bench.windows, bench.items))
+    return results
 
 
 def collect(results: Iterable[list[dict[str, float]]], draws: int, progress: Progress | None) -> pd.DataFrame:
