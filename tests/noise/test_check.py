@@ -122,7 +122,7 @@ def test_progress_is_told_after_every_pair(workload):
 
 
 def test_a_job_can_go_to_another_process():
-    job = PairJob(make_architecture(), ALL, None, 1, 1.0)
+    job = PairJob(make_architecture(), ALL, None, 1, 1.0, 16)
     assert pickle.loads(pickle.dumps(job)).mapping.placement == ALL.placement
     assert len(collect([[{"a": 1.0}, {"a": 2.0}]], 2, None)) == 2
 
