@@ -77,22 +77,7 @@ def prepare(
         reference: point that is marked by a star.
         proofs: point → status of its mapping; a point that is absent counts as unknown.
     """
-    shown = points[np.isfinite(points[x]) & np.isfinite(points[y]) & points["status"].isin(["ok", "infeasible"])]
-    table = pd.DataFrame(
-        {
-            "point": shown["point"].astype(int),
-            x: shown[x],
-            y: shown[y],
-            "status": shown["status"],
-            "on_front": shown["on_front"],
-            "on_line": False,
-            "proof": [(proofs or {}).get(int(p), "") for p in shown["point"]],
-        }
-    )
-    if colour:
-        table.insert(3, colour, shown[colour])
-    if x == LOSS:
-        table[["low", "high"]] = shown[["loss_increase_low", "loss_increase_high"]]
+    table = _shown(points, x=x, y=y, colour=colour, proofs=proofs or {})
     ok = table[table["status"] == "ok"]
     signed = [ok[name] if metric(name).better == "min" else -ok[name] for name in (x, y)]
     line = ok[front_of(*signed)].sort_values(x)
@@ -110,6 +95,27 @@ def prepare(
         reference=reference if reference in set(ok["point"]) else None,
         n_hidden=len(points) - len(table),
     )
+
+
+def _shown(points: pd.DataFrame, *, x: str, y: str, colour: str, proofs: Mapping[int, str]) -> pd.DataFrame:
+    """The designs that have both metrics, with what is drawn of them."""
+    shown = points[np.isfinite(points[x]) & np.isfinite(points[y]) & points["status"].isin(["ok", "infeasible"])]
+    table = pd.DataFrame(
+        {
+            "point": shown["point"].astype(int),
+            x: shown[x],
+            y: shown[y],
+            "status": shown["status"],
+            "on_front": shown["on_front"],
+            "on_line": False,
+            "proof": [proofs.get(int(p), "") for p in shown["point"]],
+        }
+    )
+    if colour:
+        table.insert(3, colour, shown[colour])
+    if x == LOSS:
+        table[["low", "high"]] = shown[["loss_increase_low", "loss_increase_high"]]
+    return table
 
 
 def conclude(view: ParetoView) -> str:
