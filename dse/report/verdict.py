@@ -115,9 +115,10 @@ def caveats(run: Run, *, assumed_energy: Mapping[int, float]) -> list[str]:
     evidence = run.provenance["evidence"].fillna("")
     if len(evidence):
         n_assumed = int((evidence == "assumed").sum())
-        lines.append(
-            f"{n_assumed} of {len(evidence)} input values ({percent_text(n_assumed / len(evidence))}) are assumed."
-        )
+        n_silent = int((evidence == "").sum())
+        silent = f", {n_silent} state no evidence" if n_silent else ""
+        share = percent_text(n_assumed / len(evidence))
+        lines.append(f"{n_assumed} of {len(evidence)} input values ({share}) are assumed{silent}.")
     if assumed_energy:
         low, high = min(assumed_energy.values()), max(assumed_energy.values())
         share = percent_text(low)
