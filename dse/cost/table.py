@@ -131,12 +131,18 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
     def spread(value: Quantity) -> Array:
         return np.broadcast_to(np.asarray(value, np.float64), (n_points,))
 
+    def of_visit(component: str) -> Callable[[OptionCost], Quantity]:
+        return lambda e: e.visit_pj.get(component, 0.0)
+
+    def of_activation(component: str) -> Callable[[OptionCost], Quantity]:
+        return lambda e: e.activation_pj.get(component, 0.0)
+
     return CostTable(
         classes=workload.classes,
         options=options,
         allowed=np.array([[is_allowed(arch, workload, c, o) for o in options] for c in workload.classes]),
-        visit_parts_pj={c: stack(lambda e, c=c: e.visit_pj.get(c, 0.0)) for c in VISIT_COMPONENTS},
-        activation_parts_pj={c: stack(lambda e, c=c: e.activation_pj.get(c, 0.0)) for c in ACTIVATION_COMPONENTS},
+        visit_parts_pj={c: stack(of_visit(c)) for c in VISIT_COMPONENTS},
+        activation_parts_pj={c: stack(of_activation(c)) for c in ACTIVATION_COMPONENTS},
         compute_ns_per_visit=stack(lambda e: e.compute_ns),
         fetch_ns_per_activation=stack(lambda e: e.fetch_ns),
         path_ns=stack(lambda e: e.path_ns),

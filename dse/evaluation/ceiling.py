@@ -52,7 +52,7 @@ def ceiling(
     tokens = np.asarray(evaluation.tokens_per_step)
     attention = attention_cost(arch, workload)
     rest = without_experts(layer_profiles(workload, mapping, costs))
-    stages = stage_times(arch, workload, costs, rest, attention, tokens)
+    stages = stage_times(arch, workload, costs, rest, attention, tokens=tokens)
     free_ns = float(sum(s.multiplicity * s.total[0] for s in stages))
     parts = energy_parts(arch, workload, costs, rest, attention, tokens=tokens, step_ns=np.full(tokens.shape, free_ns))
     tiles = {core.name for core in arch.analog_cores}

@@ -92,6 +92,7 @@ def memory_traffic(
     costs: CostTable,
     profiles: Sequence[LayerProfile],
     attention: AttentionCost,
+    *,
     tokens: Array,
 ) -> dict[tuple[str, str], Array]:
     """(Memory, what) → bytes moved in a step [byte]: dense weights, digital experts, KV cache."""

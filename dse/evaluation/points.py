@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from dse.cost.area import area_parts
 from dse.cost.attention import attention_cost
 from dse.cost.capacity import resident_bytes
-from dse.cost.option import host_unit
 from dse.cost.table import CostTable, cost_table
-from dse.errors import Cause, InfeasibleError
 from dse.evaluation.counts import operation_counts
 from dse.evaluation.energy import energy_parts, memory_traffic
 from dse.evaluation.profile import LayerProfile, layer_profiles
@@ -35,7 +33,7 @@ def evaluate_points(
     profiles = layer_profiles(workload, mapping, costs)
     tokens = np.broadcast_to(np.asarray(workload.tokens_per_step, np.float64), (costs.n_points,))
     attention = attention_cost(arch, workload)
-    stages = stage_times(arch, workload, costs, profiles, attention, tokens)
+    stages = stage_times(arch, workload, costs, profiles, attention, tokens=tokens)
     step_ns = sum((s.multiplicity * s.total for s in stages), np.zeros(costs.n_points))
     return Evaluation(
         tokens_per_step=tokens,
@@ -44,7 +42,7 @@ def evaluate_points(
         stages=stages,
         critical_ns=time_by_resource(arch, costs, stages),
         area=area_parts(arch),
-        traffic_bytes=memory_traffic(arch, workload, costs, profiles, attention, tokens),
+        traffic_bytes=memory_traffic(arch, workload, costs, profiles, attention, tokens=tokens),
         counts=operation_counts(arch, workload, costs, profiles),
         units_needed=units_needed(costs, profiles),
         units_available=costs.capacity_units,
@@ -63,18 +61,3 @@ def units_needed(costs: CostTable, profiles: tuple[LayerProfile, ...]) -> dict[s
             units = costs.units[:, entry.class_index, entry.option_index]
             needed[resource] = needed[resource] + profile.multiplicity * entry.n_blocks * units
     return needed
-
-
-def check_limits(evaluation: Evaluation, arch: Architecture, point: int = 0) -> None:
-    """Raises InfeasibleError where one design needs more than there is or than its limits allow."""
-    causes = []
-    for limit, (need, have, unit) in evaluation.limit_problems(arch).items():
-        if need[point] > have[point] * (1 + 1e-9):
-            host_memory = host_unit(arch).memory
-            extra = " (after KV cache, activations and embedding)" if limit == f"capacity of {host_memory}" else ""
-            remedy = f"raise it to {need[point]:.6g} {unit}, or place other blocks there"
-            causes.append(
-                Cause(limit, float(need[point]), float(have[point]), unit, "the placed blocks" + extra, remedy)
-            )
-    if causes:
-        raise InfeasibleError(causes)

@@ -6,7 +6,8 @@ import dataclasses
 
 from dse.cost.table import cost_table
 from dse.evaluation.ceiling import ceiling
-from dse.evaluation.points import check_limits, evaluate_points
+from dse.evaluation.limits import check_limits
+from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture

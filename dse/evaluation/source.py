@@ -38,14 +38,14 @@ def origin_of(arch: Architecture, path: str) -> Provenance | None:
 def sourced_breakdown(arch: Architecture, evaluation: Evaluation, point: int = 0) -> pd.DataFrame:
     """The breakdown of one design with path, file, line, evidence and source of the value behind each part."""
     frame = evaluation.breakdown(point)
-    paths = [energy_path(arch, row.component, row.group) for row in frame.itertuples()]
+    paths = [energy_path(arch, str(row["component"]), str(row["group"])) for row in frame.to_dict(orient="records")]
     origins = [origin_of(arch, path) or Provenance() for path in paths]
     return frame.assign(
         path=paths,
         evidence=[origin.evidence or "" for origin in origins],
         source=[origin.source or "" for origin in origins],
         file=[origin.file for origin in origins],
-        line=[origin.line for origin in origins],
+        line=pd.Series([origin.line for origin in origins], dtype=object),
     )
 
 

@@ -37,7 +37,7 @@ class GroupTime:
     @property
     def total(self) -> Array:
         """Time of the group [ns]."""
-        return np.maximum.reduce(list(self.bound_by.values())) + self.fixed + self.link
+        return np.asarray(np.maximum.reduce(list(self.bound_by.values())) + self.fixed + self.link)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +53,7 @@ class StageTime:
     def total(self) -> Array:
         """Time of the stage in one layer [ns]: the slowest group, or the sum of all."""
         times = [group.total for group in self.groups.values()]
-        return np.maximum.reduce(times) if self.side_by_side else np.sum(times, axis=0)
+        return np.asarray(np.maximum.reduce(times) if self.side_by_side else np.sum(times, axis=0))
 
 
 @dataclass(slots=True, eq=False)
@@ -74,13 +74,15 @@ def stage_times(
     costs: CostTable,
     profiles: Sequence[LayerProfile],
     attention: AttentionCost,
+    *,
     tokens: Array,
 ) -> tuple[StageTime, ...]:
     """Times of every stage of every profile, in the order of execution within a layer."""
     stages = []
     for profile in profiles:
         for stage, entries in profile.entries.items():
-            groups = group_times(arch, workload, costs, entries, attention if stage == "attention" else None, tokens)
+            scores = attention if stage == "attention" else None
+            groups = group_times(arch, workload, costs, entries, attention=scores, tokens=tokens)
             side_by_side = arch.composition == "overlapped" and stage == "experts"
             stages.append(StageTime(stage, profile.multiplicity, groups, side_by_side))
     return tuple(stages)
@@ -91,6 +93,7 @@ def group_times(
     workload: Workload,
     costs: CostTable,
     entries: Sequence[Entry],
+    *,
     attention: AttentionCost | None,
     tokens: Array,
 ) -> dict[str, GroupTime]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingABC
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ from dse.errors import SpecError
 from dse.evaluation.ceiling import all_digital_mapping
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.source import sourced_breakdown
+from dse.exploration.pareto import pareto_mask
 from dse.exploration.space import Space
 from dse.exploration.sweep import design_points
 from dse.mapping.model import Mapping
@@ -22,14 +24,20 @@ MOST_DETAILED = 24
 
 
 def detailed_points(points: pd.DataFrame, reference: int | None) -> list[int]:
-    """The reference and points spread evenly over the front."""
-    front = points.index[points["on_front"]].tolist()
-    step = max(1, -(-len(front) // MOST_DETAILED))
-    chosen = front[::step]
-    for metric, best in (("energy_pj_per_token", "idxmin"), ("latency_ns_per_step", "idxmin")):
-        if front:
-            chosen.append(int(getattr(points.loc[front, metric], best)()))
-    return sorted({*chosen, *([] if reference is None else [reference])})
+    """The reference, and points spread evenly over the front and over the line of energy against latency."""
+    ok = points[points["status"] == "ok"]
+    line = ok.index[pareto_mask(ok[["energy_pj_per_token", "latency_ns_per_step"]].to_numpy(), ("min", "min"))]
+    chosen = {
+        int(p) for index in (points.index[points["on_front"]], line) for p in spread(index.tolist(), MOST_DETAILED)
+    }
+    return sorted(chosen if reference is None else {*chosen, reference})
+
+
+def spread(items: Sequence[int], most: int) -> list[int]:
+    """At most so many items, evenly spaced, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
 def detail_frames(

@@ -71,20 +71,21 @@ def fits_markdown(table: pd.DataFrame) -> str:
     lines = [
         "# Which shipped workload fits on which shipped architecture",
         "",
-        "Dense blocks, KV cache and activations in the host unit's memory; as many experts as there is room for on analog",
-        "tiles, the others in that memory. Made by `dse examples --fits -o reports/fits.md`.",
+        "Dense blocks, KV cache and activations in the host unit's memory; as many experts as there is room for on",
+        "analog tiles, the others in that memory. Made by `dse examples --fits -o reports/fits.md`.",
         "",
         "| architecture | workload | fits | experts on analog | crossbars needed / there | memory needed / there |",
         "|---|---|---|---|---|---|",
     ]
-    for row in table.itertuples():
+    for row in table.to_dict(orient="records"):
         crossbars, memory = "none", "the KV cache alone does not fit"
-        if row.crossbars_available:
-            fill = share_text(row.crossbars_needed, row.crossbars_available)
-            crossbars = f"{row.crossbars_needed} / {row.crossbars_available} ({fill})"
-        if row.memory_available_bytes > 0:
-            fill = share_text(row.memory_needed_bytes, row.memory_available_bytes)
-            memory = f"{row.memory_needed_bytes / 1e9:.3f} / {row.memory_available_bytes / 1e9:.3f} GB ({fill})"
-        analog = f"{100 * row.analog_experts_fraction:.1f} %"
-        lines.append(f"| {row.architecture} | {row.workload} | {row.fits} | {analog} | {crossbars} | {memory} |")
+        need, have = row["crossbars_needed"], row["crossbars_available"]
+        if have:
+            crossbars = f"{need} / {have} ({share_text(need, have)})"
+        need, have = row["memory_needed_bytes"], row["memory_available_bytes"]
+        if have > 0:
+            memory = f"{need / 1e9:.3f} / {have / 1e9:.3f} GB ({share_text(need, have)})"
+        analog = f"{100 * row['analog_experts_fraction']:.1f} %"
+        cells = (row["architecture"], row["workload"], row["fits"], analog, crossbars, memory)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

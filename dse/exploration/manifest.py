@@ -95,7 +95,7 @@ def reference_point(points: pd.DataFrame) -> int | None:
         return None
     if DIGITAL_FRACTION in ok:
         ok = ok[ok[DIGITAL_FRACTION] == ok[DIGITAL_FRACTION].max()]
-    return int(ok["tokens_per_s"].idxmax())
+    return int(ok.index[int(ok["tokens_per_s"].to_numpy().argmax())])
 
 
 def base_ceiling(space: Space, mappings: MappingABC[str, Mapping]) -> dict[str, float]:

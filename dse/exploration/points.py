@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dse.errors import Problem, SpecError
+from dse.spec.node import Plain
 
 Value = float | int | str | bool
 MAX_POINTS: Final = 5_000_000
@@ -37,7 +38,7 @@ def grid(axes: Mapping[str, Sequence[Value]]) -> pd.DataFrame:
 
 def check_axis(path: str, values: Sequence[Value]) -> None:
     """Raises SpecError for an axis without values or outside the places that may vary."""
-    root = path.split(".")[0]
+    root = path.split(".", maxsplit=1)[0]
     if len(values) == 0:
         raise SpecError([Problem("an axis needs at least one value", path, "--set")])
     if path == DIGITAL_FRACTION:
@@ -47,6 +48,19 @@ def check_axis(path: str, values: Sequence[Value]) -> None:
     elif root not in (*ROOTS, *WORKLOAD_ROOTS):
         known = ", ".join(f"{r}.*" for r in (*ROOTS, *WORKLOAD_ROOTS))
         raise SpecError([Problem(f"not an axis; axes are {known} and {DIGITAL_FRACTION}", path, "--set")])
+
+
+def axis_values(path: str, values: Sequence[Plain]) -> list[Value]:
+    """The values of an axis; a list or a map is none of its values.
+
+    Raises:
+        SpecError: an entry that is no single number, text or flag.
+    """
+    single = [value for value in values if isinstance(value, float | int | str | bool)]
+    if len(single) < len(values):
+        bad = next(value for value in values if not isinstance(value, float | int | str | bool))
+        raise SpecError([Problem(f"takes single values (got {bad!r})", path, "--set")])
+    return single
 
 
 def is_structural(path: str, values: Sequence[Value]) -> bool:

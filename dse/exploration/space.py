@@ -10,7 +10,7 @@ from typing import Literal
 from dse.errors import SpecError
 from dse.exploration.metrics import DEFAULT_FRONT, METRICS
 from dse.exploration.pareto import Direction
-from dse.exploration.points import Value
+from dse.exploration.points import Value, axis_values
 from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
 from dse.spec.space import load_space
@@ -69,7 +69,7 @@ def load_space_file(path: str | Path, *, accuracy: AccuracyPlan | None = None) -
     return Space(
         architecture=load_architecture(loaded.architecture),
         workload=load_workload(loaded.workload),
-        axes=loaded.axes,
+        axes={path: axis_values(path, values) for path, values in loaded.axes.items()},
         ranking=spec.mapping.ranking,
         metrics=spec.metrics,
         limits=spec.limits,

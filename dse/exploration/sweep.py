@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping as MappingABC
+from collections.abc import Iterator
+from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dse.evaluation.limits import limit_uses
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.exploration.metrics import METRICS
@@ -82,8 +84,8 @@ def status_and_reason(
     """``ok``, or ``infeasible`` with every limit that is broken, by how much."""
     n = len(frame)
     broken: list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]] = []
-    for name, (need, have, _) in evaluation.limit_problems(arch).items():
-        broken.append((name, _spread(need, n) > _spread(have, n) * (1 + 1e-9), _spread(need, n) / _spread(have, n)))
+    for name, use in limit_uses(evaluation, arch).items():
+        broken.append((name, np.broadcast_to(use.is_broken, (n,)), np.broadcast_to(use.need / use.have, (n,))))
     for name, value in limits.items():
         kind, metric = name.split("_", 1)
         found = frame[metric].to_numpy()
@@ -94,7 +96,3 @@ def status_and_reason(
         reasons[mask] += np.array([f"{name} exceeded {x:.3g}-fold; " for x in excess[mask]], dtype=object)
     status = np.where(reasons == "", "ok", "infeasible")
     return status.tolist(), [reason.removesuffix("; ") for reason in reasons]
-
-
-def _spread(value: object, n: int) -> NDArray[np.float64]:
-    return np.broadcast_to(np.asarray(value, np.float64), (n,))

@@ -31,30 +31,8 @@ def read_config(path: Path) -> Model:
         SpecError: missing file, no JSON, an unsupported ``model_type``, missing or contradicting fields.
     """
     path = path / "config.json" if path.is_dir() else path
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SpecError([Problem("no such file; expected a Hugging Face config.json", file=str(path))]) from None
-    except json.JSONDecodeError as error:
-        raise SpecError(
-            [Problem(f"not JSON: {error.msg}", file=str(path), line=error.lineno, column=error.colno)]
-        ) from None
-    if not isinstance(config, dict):
-        raise SpecError([Problem("expected a JSON object of fields", file=str(path))])
-    kind = config.get("model_type")
-    if kind not in SUPPORTED:
-        near = difflib.get_close_matches(str(kind), SUPPORTED, 1, 0.4)
-        hint = f"; nearest supported: {near[0]}" if near else ""
-        raise SpecError(
-            [
-                Problem(
-                    f"model_type {kind!r} is not supported by this version (supported: {', '.join(SUPPORTED)}){hint}; "
-                    "give the shape under `model:` in the workload file instead",
-                    "model_type",
-                    str(path),
-                )
-            ]
-        )
+    config = read_json(path)
+    require_supported(config.get("model_type"), str(path))
     values, problems = read_fields(config, str(path))
     if values["n_heads"] and values["d_model"] % values["n_heads"]:
         problems.append(
@@ -70,7 +48,14 @@ def read_config(path: Path) -> Model:
         head_dim=head_dim,
         qk_norm_parameters_per_layer=(values["n_heads"] + values["n_kv_heads"]) * head_dim,
         tied_head=bool(config.get("tie_word_embeddings", False)),
-        **values,
+        d_model=values["d_model"],
+        n_layers=values["n_layers"],
+        n_heads=values["n_heads"],
+        n_kv_heads=values["n_kv_heads"],
+        vocab_size=values["vocab_size"],
+        n_experts=values["n_experts"],
+        top_k=values["top_k"],
+        d_expert=values["d_expert"],
     )
 
 
@@ -90,3 +75,30 @@ def read_fields(config: dict[str, Any], file: str) -> tuple[dict[str, int], list
             value = None
         values[field] = value if isinstance(value, int) else 0
     return values, problems
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The fields of a configuration file."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SpecError([Problem("no such file; expected a Hugging Face config.json", file=str(path))]) from None
+    except json.JSONDecodeError as error:
+        problem = Problem(f"not JSON: {error.msg}", file=str(path), line=error.lineno, column=error.colno)
+        raise SpecError([problem]) from None
+    if not isinstance(config, dict):
+        raise SpecError([Problem("expected a JSON object of fields", file=str(path))])
+    return config
+
+
+def require_supported(kind: object, file: str) -> None:
+    """Raises SpecError for a ``model_type`` whose fields are not known."""
+    if kind in SUPPORTED:
+        return
+    near = difflib.get_close_matches(str(kind), SUPPORTED, 1, 0.4)
+    hint = f"; nearest supported: {near[0]}" if near else ""
+    message = (
+        f"model_type {kind!r} is not supported by this version (supported: {', '.join(SUPPORTED)}){hint}; "
+        "give the shape under `model:` in the workload file instead"
+    )
+    raise SpecError([Problem(message, "model_type", file)])

@@ -52,9 +52,7 @@ def matrix_keys(model: Model) -> Iterator[MatrixKey]:
             name = f"layers.{layer}.experts.{expert}"
             yield from ffn_keys(model, name, model.d_expert, kind="expert", layer=layer, expert=expert)
         if model.n_shared_experts:
-            yield from ffn_keys(
-                model, f"layers.{layer}.shared", model.d_shared_expert, kind="shared", layer=layer
-            )
+            yield from ffn_keys(model, f"layers.{layer}.shared", model.d_shared_expert, kind="shared", layer=layer)
     yield MatrixKey("head", "head", "head", model.vocab_size, d)
 
 

@@ -66,11 +66,7 @@ class Checkpoint:
                 return tensor, place
         looked_for = " or ".join(place.tensor for place in places)
         raise SpecError(
-            [
-                Problem(
-                    f"no tensor {looked_for}; it should hold {key.block} {key.matrix}", file=str(self.folder)
-                )
-            ]
+            [Problem(f"no tensor {looked_for}; it should hold {key.block} {key.matrix}", file=str(self.folder))]
         )
 
     def read(self, key: MatrixKey, model: Model) -> FloatArray:
@@ -88,9 +84,7 @@ class Checkpoint:
             stream.seek(tensor.start + first_row * columns * word.itemsize)
             for row in range(0, key.n_out, CHUNK_ROWS):
                 chunk = weight[row : row + CHUNK_ROWS]
-                words = np.frombuffer(stream.read(chunk.size * word.itemsize), dtype=word).reshape(
-                    chunk.shape
-                )
+                words = np.frombuffer(stream.read(chunk.size * word.itemsize), dtype=word).reshape(chunk.shape)
                 chunk[:] = bfloat16_to_float32(words) if tensor.dtype == "BF16" else words
         return weight
 
@@ -151,21 +145,14 @@ def shard_files(folder: Path) -> list[Path]:
         missing = [name for name in names if not (folder / name).exists()]
         if missing:
             raise SpecError(
-                [
-                    Problem(f"missing shard, listed in {INDEX_NAME}", file=str(folder / name))
-                    for name in missing
-                ]
+                [Problem(f"missing shard, listed in {INDEX_NAME}", file=str(folder / name)) for name in missing]
             )
         return [folder / name for name in names]
     shards = sorted(folder.glob("*.safetensors"))
     if not shards:
         pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
-        found = (
-            f"only pickle files ({', '.join(pickles[:3])}), which are not read" if pickles else "no weights"
-        )
-        raise SpecError(
-            [Problem(f"expected *.safetensors, found {found}; save it as safetensors", file=str(folder))]
-        )
+        found = f"only pickle files ({', '.join(pickles[:3])}), which are not read" if pickles else "no weights"
+        raise SpecError([Problem(f"expected *.safetensors, found {found}; save it as safetensors", file=str(folder))])
     return shards
 
 
@@ -175,9 +162,7 @@ def read_header(file: Path) -> list[Tensor]:
     with file.open("rb") as stream:
         header = parse_header(stream, size)
     if header is None:
-        raise SpecError(
-            [Problem("not a complete safetensors file: its header is cut off or damaged", file=str(file))]
-        )
+        raise SpecError([Problem("not a complete safetensors file: its header is cut off or damaged", file=str(file))])
     length, entries = header
     try:
         tensors = [
@@ -185,9 +170,7 @@ def read_header(file: Path) -> list[Tensor]:
             for name, entry in entries.items()
             if name != "__metadata__"
         ]
-        end = max(
-            (8 + length + e["data_offsets"][1] for n, e in entries.items() if n != "__metadata__"), default=0
-        )
+        end = max((8 + length + e["data_offsets"][1] for n, e in entries.items() if n != "__metadata__"), default=0)
     except (KeyError, TypeError, IndexError):
         raise SpecError([Problem("its header lacks dtype, shape or data_offsets", file=str(file))]) from None
     if end > size:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 
 import numpy as np
-import pandas as pd
 
 from dse.cost.datasheet import Datasheet
+from dse.evaluation.frames import at_point
 from dse.evaluation.result import Evaluation
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
 from dse.exploration.study import Study
@@ -49,29 +49,36 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
         f"energy boundary: {e.energy_boundary}; composition: {e.composition}",
         wrapped(f"mapping: {mapping.solver or mapping.objective}"),
         "",
-        align(
-            [
-                [
-                    "energy",
-                    quantity_text(e.energy_pj_per_token, "pj") + "/token",
-                    "tokens/J",
-                    significant(e.tokens_per_j),
-                ],
-                ["step time", quantity_text(e.latency_ns_per_step, "ns"), "tokens/s", significant(e.tokens_per_s)],
-                ["area", quantity_text(e.area_mm2, "mm2"), "power", quantity_text(e.power_mw, "mw")],
-            ]
-        ),
+        metrics_table(e),
         "",
-        energy_table(arch, evaluation),
+        energy_table(arch, e),
         "",
-        time_table(evaluation),
+        time_table(e),
         "",
-        traffic_text(evaluation),
-        capacity_text(evaluation),
+        traffic_text(e),
+        capacity_text(e),
         "",
-        *ceiling_lines(evaluation),
+        *ceiling_lines(e),
     ]
     return "\n".join(lines)
+
+
+def metrics_table(evaluation: Evaluation) -> str:
+    """Energy, time, area and what follows from them."""
+    e = evaluation
+    energy = quantity_text(at_point(e.energy_pj_per_token), "pj") + "/token"
+    return align(
+        [
+            ["energy", energy, "tokens/J", significant(at_point(e.tokens_per_j))],
+            [
+                "step time",
+                quantity_text(at_point(e.latency_ns_per_step), "ns"),
+                "tokens/s",
+                significant(at_point(e.tokens_per_s)),
+            ],
+            ["area", quantity_text(at_point(e.area_mm2), "mm2"), "power", quantity_text(at_point(e.power_mw), "mw")],
+        ]
+    )
 
 
 def energy_table(arch: Architecture, evaluation: Evaluation) -> str:
@@ -80,30 +87,39 @@ def energy_table(arch: Architecture, evaluation: Evaluation) -> str:
     total = float(frame["energy_pj_per_token"].sum())
     rows = [
         [
-            f"{r.component}" + ("" if r.block_kind == "all" else f", {r.block_kind}"),
-            str(r.group),
-            quantity_text(float(r.energy_pj_per_token), "pj"),
-            share_text(float(r.energy_pj_per_token), total),
-            f"line {int(r.line)} {r.evidence}" if not pd.isna(r.line) else str(r.evidence),
+            row["component"] + ("" if row["block_kind"] == "all" else f", {row['block_kind']}"),
+            row["group"],
+            quantity_text(row["energy_pj_per_token"], "pj"),
+            share_text(row["energy_pj_per_token"], total),
+            row["evidence"] if row["line"] is None else f"line {row['line']} {row['evidence']}",
         ]
-        for r in frame.itertuples()
+        for row in frame.to_dict(orient="records")
     ]
     table = align(rows, ["energy per token", "group", "", "%", "from"], right={2, 3})
     files = ", ".join(dict.fromkeys(file for file in frame["file"] if file))
-    return table + f"\n  from {files}; {100 * assumed_fraction(frame):.0f} % of the energy rests on assumed values"
+    assumed = f"{100 * assumed_fraction(frame):.0f} % of the energy rests on assumed values"
+    return table + f"\n  from {files}; {assumed}"
 
 
 def time_table(evaluation: Evaluation) -> str:
     """Critical path by resource, then the groups of every stage."""
-    total = evaluation.latency_ns_per_step
-    critical = sorted(evaluation.critical_ns.items(), key=lambda item: -float(item[1][0]))
+    total = at_point(evaluation.latency_ns_per_step)
+    shares = {name: at_point(time) for name, time in evaluation.critical_ns.items()}
     rows = [
-        [n, quantity_text(float(v[0]), "ns"), share_text(float(v[0]), total)] for n, v in critical if float(v[0]) > 0
+        [name, quantity_text(time, "ns"), share_text(time, total)]
+        for name, time in sorted(shares.items(), key=lambda item: -item[1])
+        if time > 0
     ]
     first = align(rows, ["critical path of a step", "time", "%"], right={1, 2})
     stages = [
-        [r.stage, r.group, quantity_text(r.time_ns_per_step, "ns"), r.resource, "" if r.on_critical_path else "hidden"]
-        for r in evaluation.stage_frame().itertuples()
+        [
+            row["stage"],
+            row["group"],
+            quantity_text(row["time_ns_per_step"], "ns"),
+            row["resource"],
+            "" if row["on_critical_path"] else "hidden",
+        ]
+        for row in evaluation.stage_frame().to_dict(orient="records")
     ]
     return first + "\n\n" + align(stages, ["stage", "group", "time", "bound by", ""], right={2})
 
@@ -111,7 +127,8 @@ def time_table(evaluation: Evaluation) -> str:
 def traffic_text(evaluation: Evaluation) -> str:
     """Bytes per token by memory."""
     rows = [
-        [r.memory, r.what, quantity_text(r.bytes_per_token, "bytes")] for r in evaluation.bytes_per_token.itertuples()
+        [row["memory"], row["what"], quantity_text(row["bytes_per_token"], "bytes")]
+        for row in evaluation.bytes_per_token.to_dict(orient="records")
     ]
     return align(rows, ["memory", "read per token", ""], right={2})
 
@@ -120,21 +137,14 @@ def capacity_text(evaluation: Evaluation) -> str:
     """What is used of each capacity, and counts of crossbar products."""
     rows = []
     for name, need in evaluation.units_needed.items():
-        have, used = float(evaluation.units_available[name][0]), float(need[0])
+        used, have = at_point(need), at_point(evaluation.units_available[name])
         unit = "bytes" if used > 1e6 or have > 1e7 else ""
-        rows.append(
-            [
-                f"capacity {name}",
-                quantity_text(used, unit),
-                "of",
-                quantity_text(have, unit),
-                f"{share_text(used, have)} %",
-            ]
-        )
-    tokens = float(evaluation.tokens_per_step[0])
-    products = float(np.ravel(evaluation.counts.products)[0]) / tokens
-    additions = float(np.ravel(evaluation.counts.additions)[0]) / tokens
-    return align(rows) + f"\n  crossbar products per token {products:.6g}, additions {additions:.6g}"
+        share = f"{share_text(used, have)} %"
+        rows.append([f"capacity {name}", quantity_text(used, unit), "of", quantity_text(have, unit), share])
+    tokens = at_point(evaluation.tokens_per_step)
+    products, additions = at_point(evaluation.counts.products), at_point(evaluation.counts.additions)
+    counts = f"crossbar products per token {products / tokens:.6g}, additions {additions / tokens:.6g}"
+    return align(rows) + f"\n  {counts}"
 
 
 def ceiling_lines(evaluation: Evaluation) -> list[str]:
@@ -143,19 +153,26 @@ def ceiling_lines(evaluation: Evaluation) -> list[str]:
     if c is None:
         return []
     fits = "" if c["all_digital_fits"] else " (it would not fit its memory)"
+
+    def row(name: str, tokens_per_s: float, tokens_per_j: float, speedup: float) -> list[str]:
+        return [name, significant(tokens_per_s), significant(tokens_per_j), f"{significant(speedup)}x"]
+
     rows = [
-        ["all digital" + fits, significant(c["all_digital_tokens_per_s"]), significant(c["all_digital_tokens_per_j"]), "1"],
-        ["this mapping", significant(evaluation.tokens_per_s), significant(evaluation.tokens_per_j),
-         f"{significant(c['speedup'])}x"],
-        ["experts free (limit)", significant(c["experts_free_tokens_per_s"]), significant(c["experts_free_tokens_per_j"]),
-         f"{significant(c['speedup_limit'])}x"],
-    ]  # fmt: skip
+        row("all digital" + fits, c["all_digital_tokens_per_s"], c["all_digital_tokens_per_j"], 1.0),
+        row("this mapping", at_point(evaluation.tokens_per_s), at_point(evaluation.tokens_per_j), c["speedup"]),
+        row(
+            "experts free (limit)",
+            c["experts_free_tokens_per_s"],
+            c["experts_free_tokens_per_j"],
+            c["speedup_limit"],
+        ),
+    ]
     n_bytes = {k: quantity_text(c[f"bytes_per_token_{k}"], "bytes") for k in ("all_digital", "dense", "experts", "kv")}
     return [
         align(rows, ["ceiling", "tokens/s", "tokens/J", "speed-up"], right={1, 2, 3}),
         wrapped(
-            f"  bytes per token all digital {n_bytes['all_digital']}: experts {n_bytes['experts']} can go, dense weights "
-            f"{n_bytes['dense']} and KV cache {n_bytes['kv']} stay"
+            f"  bytes per token all digital {n_bytes['all_digital']}: experts {n_bytes['experts']} can go, "
+            f"dense weights {n_bytes['dense']} and KV cache {n_bytes['kv']} stay"
         ),
         f"limited by: {evaluation.binding}",
     ]
@@ -166,8 +183,8 @@ def mapping_text(mapping: Mapping, workload: Workload, share: float) -> str:
     kinds = {block.name: block.kind for block in workload.blocks}
     frame = mapping.frame()
     frame["kind"] = frame["block"].map(kinds)
-    counts = frame.groupby(["kind", "group", "precision"], sort=False).size()
-    rows = [[str(k), str(g), str(p), str(n)] for (k, g, p), n in counts.items()]
+    counts = frame.groupby(["kind", "group", "precision"], sort=False).size().reset_index()
+    rows = [[str(cell) for cell in row] for row in counts.itertuples(index=False, name=None)]
     bound = "none claimed" if mapping.bound == float("-inf") else f"{mapping.bound:.6g}"
     gap = "–" if mapping.bound == float("-inf") else f"{100 * mapping.gap:.3g} %"
     used = [
@@ -190,21 +207,22 @@ def mapping_text(mapping: Mapping, workload: Workload, share: float) -> str:
 def accuracy_text(report: AccuracyReport) -> str:
     """The result of ``dse accuracy``."""
     units = {"loss_nats": "nats", "top1_fraction": "fraction", "multiple_choice_fraction": "fraction"}
-    rows = [
-        [
-            str(r.metric),
-            quantity_text(float(r.digital), units.get(str(r.metric), "")),
-            interval_text(float(r.mean), float(r.low), float(r.high), units.get(str(r.metric), "")),
-            interval_text(
-                float(r.increase), float(r.increase_low), float(r.increase_high), units.get(str(r.metric), "")
-            ),
-        ]
-        for r in report.summary.itertuples()
-    ]
+    rows = []
+    for row in report.summary.to_dict(orient="records"):
+        unit = units.get(row["metric"], "")
+        mean = interval_text(row["mean"], row["low"], row["high"], unit)
+        change = interval_text(row["increase"], row["increase_low"], row["increase_high"], unit)
+        rows.append([row["metric"], quantity_text(row["digital"], unit), mean, change])
     n_pairs = int(report.summary["n_pairs"].iloc[0])
     draws = [
-        [str(r.pair), f"{r.sign:+d}", f"{r.loss_nats:.5f}", f"{r.perplexity:.4f}", f"{100 * r.top1_fraction:.2f}"]
-        for r in report.draws.itertuples()
+        [
+            str(row["pair"]),
+            f"{row['sign']:+d}",
+            f"{row['loss_nats']:.5f}",
+            f"{row['perplexity']:.4f}",
+            f"{100 * row['top1_fraction']:.2f}",
+        ]
+        for row in report.draws.to_dict(orient="records")
     ]
     return "\n".join(
         [
@@ -227,7 +245,7 @@ def datasheet_text(core: AnalogCore, sheet: Datasheet) -> str:
     rows = []
     for name in names:
         unit = name.rsplit("_", 1)[-1] if unit_of(name) and "_per_" not in name else ""
-        rows.append([name, quantity_text(float(np.ravel(getattr(sheet, name))[0]), unit)])
+        rows.append([name, quantity_text(at_point(getattr(sheet, name)), unit)])
     return f"{core.name}: one tile, {core.rows:g} x {core.cols:g} weights, {core.cost.model} cost\n" + align(
         rows, right={1}
     )

@@ -113,4 +113,4 @@ def n_parameters(model: Model) -> int:
 
 def active_tokens(visits_per_token: Quantity, tokens: Quantity) -> Quantity:
     """Probability that a block is active in a step of that many independent tokens: 1 − (1 − λ)^n."""
-    return -np.expm1(np.asarray(tokens) * np.log1p(-np.minimum(visits_per_token, 1 - 1e-16)))
+    return np.asarray(-np.expm1(np.asarray(tokens) * np.log1p(-np.minimum(visits_per_token, 1 - 1e-16))))

@@ -1,0 +1,44 @@
+"""The JSON document of an evaluated design: every metric and the tables behind it, units in the key names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from dse.evaluation.frames import at_point
+
+if TYPE_CHECKING:
+    from dse.evaluation.result import Evaluation
+
+SCHEMA_VERSION: Final = 1
+
+
+def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
+    """The JSON document of the first design."""
+    e, tokens = evaluation, at_point(evaluation.tokens_per_step)
+    products, additions = at_point(e.counts.products), at_point(e.counts.additions)
+    metrics = ("energy_pj_per_token", "latency_ns_per_step", "tokens_per_step", "tokens_per_s", "tokens_per_j",
+               "power_mw", "area_mm2")  # fmt: skip
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **{name: at_point(getattr(e, name)) for name in metrics},
+        "binding": e.binding if isinstance(e.binding, str) else str(e.binding[0]),
+        "composition": e.composition,
+        "energy_boundary": e.energy_boundary,
+        "mvm_per_token": products / tokens,
+        "mvm_per_step": products,
+        "additions_per_token": additions / tokens,
+        "additions_per_step": additions,
+        "ceiling": None if e.ceiling is None else dict(e.ceiling),
+        "energy_pj_per_token_by_component": dict(e.by_component.itertuples(index=False, name=None)),
+        "energy_pj_per_token_by_block": dict(e.by_block.itertuples(index=False, name=None)),
+        "breakdown": e.breakdown().to_dict(orient="records"),
+        "critical_path_ns": {name: at_point(time) for name, time in e.critical_ns.items()},
+        "stages": e.stage_frame().to_dict(orient="records"),
+        "area_mm2_by_part": e.area_frame().to_dict(orient="records"),
+        "bytes_per_token": e.bytes_per_token.to_dict(orient="records"),
+        "capacity": {
+            name: {"need": at_point(need), "have": at_point(e.units_available[name])}
+            for name, need in e.units_needed.items()
+        },
+        "resident_bytes": {name: at_point(size) for name, size in e.resident_bytes.items()},
+    }

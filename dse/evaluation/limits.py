@@ -1,0 +1,66 @@
+"""Limits of an architecture against what an evaluation needs: capacities, power, area."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dse.cost.option import host_unit
+from dse.errors import Cause, InfeasibleError
+from dse.evaluation.result import Evaluation
+from dse.spec.architecture import Architecture
+
+# P design points
+
+Array = NDArray[np.float64]
+TOLERANCE = 1e-9
+"""Relative excess that counts as rounding."""
+
+
+class LimitUse(NamedTuple):
+    """What a limit has to hold and what it allows, (P,) each."""
+
+    need: Array
+    have: Array
+    unit: str
+
+    @property
+    def is_broken(self) -> NDArray[np.bool_]:
+        """(P,): whether more is needed than there is."""
+        return np.asarray(self.need > self.have * (1 + TOLERANCE))
+
+
+def limit_uses(evaluation: Evaluation, arch: Architecture) -> dict[str, LimitUse]:
+    """Limit → its use, for the capacity of every resource and the architecture's own limits."""
+
+    def spread(values: ArrayLike) -> Array:
+        return np.broadcast_to(np.asarray(values, dtype=np.float64), (evaluation.n_points,))
+
+    memories = {memory.name for memory in arch.memories}
+    uses = {
+        f"capacity of {name}": LimitUse(
+            spread(need), spread(evaluation.units_available[name]), "byte" if name in memories else "crossbars"
+        )
+        for name, need in evaluation.units_needed.items()
+    }
+    if arch.limits.power_mw is not None:
+        uses["limits.power_mw"] = LimitUse(spread(evaluation.power_mw), spread(arch.limits.power_mw), "mW")
+    if arch.limits.area_mm2 is not None:
+        uses["limits.area_mm2"] = LimitUse(spread(evaluation.area_mm2), spread(arch.limits.area_mm2), "mm²")
+    return uses
+
+
+def check_limits(evaluation: Evaluation, arch: Architecture, point: int = 0) -> None:
+    """Raises InfeasibleError where one design needs more than there is or than its limits allow."""
+    at_host = f"capacity of {host_unit(arch).memory}"
+    causes = []
+    for limit, use in limit_uses(evaluation, arch).items():
+        if use.is_broken[point]:
+            need, have = float(use.need[point]), float(use.have[point])
+            extra = " (after KV cache, activations and embedding)" if limit == at_host else ""
+            remedy = f"raise it to {need:.6g} {use.unit}, or place other blocks there"
+            causes.append(Cause(limit, need, have, use.unit, "the placed blocks" + extra, remedy))
+    if causes:
+        raise InfeasibleError(causes)
