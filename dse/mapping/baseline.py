@@ -71,18 +71,11 @@ def rule_mapping(
         SpecError: unknown rule, a fraction outside [0, 1], a faulty pin.
         InfeasibleError: the blocks do not fit.
     """
-    if rule not in SOURCES:
-        raise SpecError(f"unknown rule {rule!r}{did_you_mean(rule, get_args(Rule))} (rules: {', '.join(SOURCES)})")
-    if not 0 <= digital_fraction <= 1:
-        raise SpecError(f"digital_fraction must be within [0, 1] (got {digital_fraction})")
+    check_rule(rule, digital_fraction)
     costs = cost_table(arch, workload) if costs is None else costs
-    known = dict(zip(scores["block"], scores["score"], strict=True))
-    score = np.array([known.get(block.name, 0.0) for block in placeable(workload)])
-    is_analog = np.array([costs.is_analog[option.group] for option in costs.options])
-    listed = np.broadcast_to(default_formats(costs, workload), (len(score), len(costs.options)))
-    instance = make_instance(
-        costs, workload, arch, score=np.outer(score, is_analog), listed=listed, pins=pins, point=point
-    )
+    score = np.outer(block_scores(scores, workload), [costs.is_analog[option.group] for option in costs.options])
+    listed = np.broadcast_to(default_formats(costs, workload), score.shape)
+    instance = make_instance(costs, workload, arch, score=score, listed=listed, pins=pins, point=point)
     choice = rule_choice(instance, rule, digital_fraction, seed=seed)
     return make_mapping(
         instance,
@@ -94,6 +87,20 @@ def rule_mapping(
         arch=arch,
         workload=workload,
     )
+
+
+def check_rule(rule: str, digital_fraction: float) -> None:
+    """Refuses unknown rules and shares that are none."""
+    if rule not in SOURCES:
+        raise SpecError(f"unknown rule {rule!r}{did_you_mean(rule, get_args(Rule))} (rules: {', '.join(SOURCES)})")
+    if not 0 <= digital_fraction <= 1:
+        raise SpecError(f"digital_fraction must be within [0, 1] (got {digital_fraction})")
+
+
+def block_scores(scores: pd.DataFrame, workload: Workload) -> Array:
+    """(N,): score of every block, 0 where the table has none."""
+    known = dict(zip(scores["block"], scores["score"], strict=True))
+    return np.array([known.get(block.name, 0.0) for block in placeable(workload)])
 
 
 def default_formats(costs: CostTable, workload: Workload) -> Bools:

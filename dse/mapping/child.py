@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-WORKER: Final = Path(__file__).with_name("worker.py")
+PACKAGE_HOME: Final = Path(__file__).parents[2]
+"""Folder that the child must be able to import ``dse`` from."""
 GRACE_S: Final = 2.0
 """Time beyond the limit that the solver gets to stop by itself [s]."""
 
@@ -57,8 +59,8 @@ def solve_model(
         write(file)
         start_file.write_text(json.dumps(start or {}), encoding="utf-8")
         left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
-        arguments = [solver or default_solver(), file, start_file, left_s, gap, seed]
-        command = [sys.executable, "-P", str(WORKER), *map(str, arguments)]
+        module = f"dse.mapping.worker_{solver or default_solver()}"
+        command = [sys.executable, "-P", "-m", module, *map(str, (file, start_file, left_s, gap, seed))]
         lines, errors = run_until(command, left_s + GRACE_S)
     answer = read_answer(lines, time.monotonic() - begin)
     if answer is None:
@@ -70,7 +72,11 @@ def solve_model(
 def run_until(command: list[str], deadline_s: float) -> tuple[list[str], str]:
     """Output lines and errors of a command that is ended at the deadline."""
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True) as process:
+    path = os.pathsep.join(filter(None, [str(PACKAGE_HOME), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path}
+    with subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True, env=environment
+    ) as process:
         try:
             output, errors = process.communicate(timeout=deadline_s)
         except subprocess.TimeoutExpired:

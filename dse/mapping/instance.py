@@ -133,15 +133,6 @@ def make_instance(
     visits = tokens * per_token
     active = np.where(is_expert, active_tokens(per_token, tokens), 1.0)
 
-    def of_block(table: Array) -> Array:
-        return np.asarray(table[point][block_class], dtype=np.float64)
-
-    attention = attention_cost(arch, workload)
-    has_attention = np.array([name == "attention" for _, name in stages], dtype=np.float64)
-
-    def background(value: Quantity) -> float:
-        return at_point(value, costs.n_points, point)
-
     return Instance(
         blocks=blocks,
         costs=costs,
@@ -159,24 +150,54 @@ def make_instance(
         resources=resources,
         resource=np.array([resources.index(costs.resource[option.group]) for option in costs.options]),
         capacity=np.array([at_point(c, costs.n_points, point) for c in costs.capacity_units.values()]),
-        units=of_block(costs.units),
-        energy_pj=visits[:, None] * of_block(costs.energy_pj_per_visit)
-        + active[:, None] * of_block(costs.energy_pj_per_activation),
-        compute_ns=visits[:, None] * of_block(costs.compute_ns_per_visit),
-        fetch_ns=active[:, None] * of_block(costs.fetch_ns_per_activation),
-        link_ns=visits[:, None] * of_block(costs.link_ns_per_visit),
-        host_ns=visits[:, None] * of_block(costs.host_ns_per_visit),
-        path_ns=of_block(costs.path_ns),
-        fixed_ns=of_block(costs.fixed_ns),
         host=groups.index(costs.host),
-        host_compute_ns=has_attention * background(attention.compute_ns),
-        host_fetch_ns=has_attention * background(attention.fetch_ns),
-        host_fixed_ns=has_attention * background(arch.unit(costs.host).launch_ns),
-        background_pj=float(has_attention.sum()) * (background(attention.compute_pj) + background(attention.memory_pj)),
         standing_mw=at_point(costs.standing_power_mw, costs.n_points, point),
         tokens=tokens,
         side_by_side=np.array([name == "experts" for _, name in stages]) & (arch.composition == "overlapped"),
+        background_pj=background_pj(arch, workload, costs, point),
+        **step_tables(costs, block_class, visits, active, point),
+        **host_tables(arch, workload, costs, stages, point),
     )
+
+
+def step_tables(costs: CostTable, block_class: Indices, visits: Array, active: Array, point: int) -> dict[str, Array]:
+    """(N, O) tables of an instance: capacity units, energy and times of a step."""
+
+    def of_block(table: Array) -> Array:
+        return np.asarray(table[point][block_class], dtype=np.float64)
+
+    visits, active = visits[:, None], active[:, None]
+    return {
+        "units": of_block(costs.units),
+        "energy_pj": visits * of_block(costs.energy_pj_per_visit) + active * of_block(costs.energy_pj_per_activation),
+        "compute_ns": visits * of_block(costs.compute_ns_per_visit),
+        "fetch_ns": active * of_block(costs.fetch_ns_per_activation),
+        "link_ns": visits * of_block(costs.link_ns_per_visit),
+        "host_ns": visits * of_block(costs.host_ns_per_visit),
+        "path_ns": of_block(costs.path_ns),
+        "fixed_ns": of_block(costs.fixed_ns),
+    }
+
+
+def host_tables(
+    arch: Architecture, workload: Workload, costs: CostTable, stages: tuple[tuple[int, str], ...], point: int
+) -> dict[str, Array]:
+    """(S,) times of the host in each stage that no placement changes."""
+    attention = attention_cost(arch, workload)
+    has_attention = np.array([name == "attention" for _, name in stages], dtype=np.float64)
+    values = {
+        "host_compute_ns": attention.compute_ns,
+        "host_fetch_ns": attention.fetch_ns,
+        "host_fixed_ns": arch.unit(costs.host).launch_ns,
+    }
+    return {name: has_attention * at_point(value, costs.n_points, point) for name, value in values.items()}
+
+
+def background_pj(arch: Architecture, workload: Workload, costs: CostTable, point: int) -> float:
+    """Energy of attention scores and KV cache over all layers [pJ]."""
+    attention = attention_cost(arch, workload)
+    per_layer = attention.compute_pj + attention.memory_pj
+    return workload.model.n_layers * at_point(per_layer, costs.n_points, point)
 
 
 def placeable(workload: Workload) -> tuple[Block, ...]:

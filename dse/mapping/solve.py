@@ -38,6 +38,13 @@ class Candidate(NamedTuple):
     choice: Choice
 
 
+class Solution(NamedTuple):
+    """The best placement and a proven lower bound (−inf: none)."""
+
+    best: Candidate
+    bound: float
+
+
 def solve_mapping(
     costs: CostTable,
     option_scores: pd.DataFrame,
@@ -83,33 +90,10 @@ def solve_mapping(
     if objective not in NAMES:
         known = ", ".join(NAMES)
         raise SpecError(f"unknown objective {objective!r}{did_you_mean(objective, NAMES)} (objectives: {known})")
-    begin = time.monotonic()
     bounds = read_limits(limits)
     score, listed = option_score_matrix(option_scores, workload, costs)
     instance = make_instance(costs, workload, arch, score=score, listed=listed, pins=pins, point=point)
-    causes = arithmetic_causes(instance, bounds)
-    if causes:
-        raise InfeasibleError(causes)
-    best = best_rule(instance, objective, bounds)
-    program = build_program(instance, objective, bounds)
-    answer = Answer(status="optimal", bound=0.0, solver="no block has a choice")
-    if program.pools:
-        left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
-        start = program.start(best.choice) if best else None
-        answer = solve_model(program.write, start=start, time_limit_s=left_s, gap=gap, seed=seed)
-    if answer.values or not program.pools:
-        choice = program.choice(answer.values)
-        found = Candidate(objective_value(instance, objective, choice), answer.solver, choice)
-        if keeps_limits(instance, choice, bounds) and (best is None or found.value <= best.value):
-            best = found
-    if best is None:
-        if answer.status == "infeasible" or not program.pools:
-            raise InfeasibleError(diagnose(instance, bounds, time_limit_s=time_limit_s, seed=seed))
-        raise TimeLimitError(f"no mapping found within {time_limit_s:g} s; allow more time or loosen the limits")
-    if not program.pools:
-        bound = best.value
-    else:
-        bound = float("-inf") if answer.bound is None else min(program.bound(answer.bound), best.value)
+    best, bound = search(instance, objective, bounds, time_limit_s=time_limit_s, gap=gap, seed=seed)
     return make_mapping(
         instance,
         best.choice,
@@ -117,11 +101,45 @@ def solve_mapping(
         value=best.value,
         bound=bound,
         status=status_of(best.value, bound, gap),
-        solver=best.origin if best.origin == answer.solver else f"{best.origin}; bound by {answer.solver}",
+        solver=best.origin,
         arch=arch,
         workload=workload,
         binding=[c.limit for c in check_limits(instance, best.choice, bounds) if c.binds and c.is_limit],
     )
+
+
+def search(
+    instance: Instance, objective: Objective, limits: MappingLimits, *, time_limit_s: float, gap: float, seed: int
+) -> Solution:
+    """The better of the solver's placement and the best rule's, and a lower bound.
+
+    Raises:
+        InfeasibleError: no placement keeps the limits.
+        TimeLimitError: the time passed before any placement was found.
+    """
+    begin = time.monotonic()
+    causes = arithmetic_causes(instance, limits)
+    if causes:
+        raise InfeasibleError(causes)
+    best = best_rule(instance, objective, limits)
+    program = build_program(instance, objective, limits)
+    answer = Answer(status="optimal", bound=None, solver="no block has a choice")
+    if program.pools:
+        left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
+        start = program.start(best.choice) if best else None
+        answer = solve_model(program.write, start=start, time_limit_s=left_s, gap=gap, seed=seed)
+    if answer.values or not program.pools:
+        choice = program.choice(answer.values)
+        found = Candidate(objective_value(instance, objective, choice), answer.solver, choice)
+        if keeps_limits(instance, choice, limits) and (best is None or found.value <= best.value):
+            best = found
+    if best is None:
+        if answer.status == "infeasible" or not program.pools:
+            raise InfeasibleError(diagnose(instance, limits, time_limit_s=time_limit_s, seed=seed))
+        raise TimeLimitError(f"no mapping found within {time_limit_s:g} s; allow more time or loosen the limits")
+    if not program.pools:
+        return Solution(best, best.value)
+    return Solution(best, float("-inf") if answer.bound is None else min(program.bound(answer.bound), best.value))
 
 
 def objective_value(instance: Instance, objective: Objective, choice: Choice) -> float:
