@@ -27,7 +27,9 @@ class WittenBell:
         kinds = np.diff(np.append(first, len(grams)))
         return grams, counts, histories, totals, kinds
 
-    def mix(self, table: tuple[np.ndarray, ...], history: np.ndarray, word: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    def mix(
+        self, table: tuple[np.ndarray, ...], history: np.ndarray, word: np.ndarray, lower: np.ndarray
+    ) -> np.ndarray:
         grams, counts, histories, totals, kinds = table
         at = np.minimum(np.searchsorted(histories, history), len(histories) - 1)
         known = histories[at] == history
@@ -56,7 +58,8 @@ def bits_per_byte_table(
     text = tokenizer.decode(heldout.tolist(), skip_special_tokens=True).encode()
     tokens_per_byte = len(heldout) / len(text)
     ngram = WittenBell(train, vocabulary)
-    table = {name: ngram.bits(heldout, n) * tokens_per_byte for n, name in enumerate(("unigram", "bigram", "trigram"), 1)}
+    orders = enumerate(("unigram", "bigram", "trigram"), 1)
+    table = {name: ngram.bits(heldout, order) * tokens_per_byte for order, name in orders}
     table["gzip -9"] = 8 * len(gzip.compress(text, 9)) / len(text)
     table["xz -9e"] = 8 * len(lzma.compress(text, preset=9 | lzma.PRESET_EXTREME)) / len(text)
     table["model"] = model_loss_nats / np.log(2) * tokens_per_byte

@@ -26,8 +26,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 VOCABULARY = 1024
 MAX_FILE_BYTES = 200_000
 SKIPPED_FOLDERS = frozenset(
-    "test tests testing idle_test site-packages __pycache__ _vendor _vendored_packages "
-    "lib2to3 idlelib turtledemo config-3.11-x86_64-linux-gnu".split()
+    [
+        *("test", "tests", "testing", "idle_test", "site-packages", "__pycache__", "_vendor", "_vendored_packages"),
+        *("lib2to3", "idlelib", "turtledemo", "config-3.11-x86_64-linux-gnu"),
+    ]
 )
 END_OF_TEXT = "<|endoftext|>"
 WINDOW_LINES = 4

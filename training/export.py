@@ -1,6 +1,6 @@
 """Writes the trained model as a Hugging Face OLMoE checkpoint with its data files and model card.
 
-    python training/export.py --work DIR --out workloads/tiny_moe
+python training/export.py --work DIR --out workloads/tiny_moe
 """
 
 from __future__ import annotations

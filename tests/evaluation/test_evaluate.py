@@ -11,6 +11,7 @@ from dse.cost.option import Option
 from dse.errors import InfeasibleError, SpecError
 from dse.evaluation.points import evaluate_points
 from dse.mapping.model import Mapping
+from dse.spec.values import value_at
 
 ALL_ANALOG = {"attention": "pcm", "router": "pcm"}
 
@@ -47,7 +48,12 @@ def test_flat_power_is_the_digital_unit_alone():
 
 POINTS = [
     # other program: IBM 3D-CiM-LLM-Inference-Simulator 0bef55f, KV-cached runs with 512 x 512 arrays
-    (dict(n_layers=3, d_model=512, d_expert=2048, n_experts=1, top_k=1, router="none", vocab_size=1000), [11], 429, 176),
+    (
+        dict(n_layers=3, d_model=512, d_expert=2048, n_experts=1, top_k=1, router="none", vocab_size=1000),
+        [11],
+        429,
+        176,
+    ),
     (dict(n_layers=4, d_model=512, d_expert=1024, n_experts=8, top_k=2, vocab_size=1000), ["prefill", 3], 379, 147),
     (dict(n_layers=28, d_model=2048, d_expert=2112, n_experts=64, top_k=6, vocab_size=102400), [1], 9428, 7433),
 ]  # fmt: skip
@@ -244,12 +250,16 @@ def test_step_time_is_monotone(server, olmoe, path, direction, low, factor, frac
 
 
 def test_scaling_all_energies_scales_the_result(olmoe):
-    paths = ["analog_cores.pcm.cost.mvm.energy_pj", "analog_cores.pcm.idle.on_mw", "digital_units.npu.energy.op_pj.fp16",
-             "digital_units.npu.energy.op_pj.int8", "digital_units.npu.energy.idle_mw", "memories.hbm.energy_pj_per_bit",
-             "links.analog-npu.energy_pj_per_bit"]  # fmt: skip
+    paths = [
+        "analog_cores.pcm.cost.mvm.energy_pj",
+        "analog_cores.pcm.idle.on_mw",
+        "digital_units.npu.energy.op_pj.fp16",
+        "digital_units.npu.energy.op_pj.int8",
+        "digital_units.npu.energy.idle_mw",
+        "memories.hbm.energy_pj_per_bit",
+        "links.analog-npu.energy_pj_per_bit",
+    ]
     base = load_architecture("server_pcm3d")
-    from dse.spec.values import value_at
-
     tripled = base.with_values({path: 3 * value_at(base, path) for path in paths})
     mapping = mapped(base, olmoe)
     one, three = evaluate_points(base, olmoe, mapping), evaluate_points(tripled, olmoe, mapping)

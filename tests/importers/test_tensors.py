@@ -63,9 +63,7 @@ def test_keys_name_every_matrix_of_every_block_but_the_embedding(model: Model) -
         for m in b.block_class.matrices
         if b.kind != "embedding"
     ]
-    assert [
-        (k.block, k.matrix, k.kind, k.n_out, k.n_in, k.layer, k.expert) for k in matrix_keys(model)
-    ] == expected
+    assert [(k.block, k.matrix, k.kind, k.n_out, k.n_in, k.layer, k.expert) for k in matrix_keys(model)] == expected
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
@@ -110,9 +108,7 @@ def test_fused_experts_read_as_single_ones(tmp_path: Path) -> None:
     (tmp_path / "fused").mkdir()
     save_file(tensors, tmp_path / "single" / "model.safetensors")
     save_file(fused, tmp_path / "fused" / "model.safetensors")
-    pairs = list(
-        zip(read_matrices(tmp_path / "single", MODEL), read_matrices(tmp_path / "fused", MODEL), strict=True)
-    )
+    pairs = list(zip(read_matrices(tmp_path / "single", MODEL), read_matrices(tmp_path / "fused", MODEL), strict=True))
     assert len(pairs) == 2 * (4 + 1 + 3 * 3) + 1
     for single, other in pairs:
         assert (single.block, single.matrix) == (other.block, other.matrix)
@@ -193,9 +189,7 @@ def test_a_missing_tensor_names_its_spellings(tmp_path: Path) -> None:
     tensors = tensors_of(MODEL)
     del tensors["model.layers.0.mlp.experts.0.up_proj.weight"]
     save_file(tensors, tmp_path / "model.safetensors")
-    with pytest.raises(
-        SpecError, match=r"up_proj.weight or .*gate_up_proj; it should hold layers.0.experts.0 up"
-    ):
+    with pytest.raises(SpecError, match=r"up_proj.weight or .*gate_up_proj; it should hold layers.0.experts.0 up"):
         list(read_matrices(tmp_path, MODEL))
 
 

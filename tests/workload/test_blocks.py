@@ -23,7 +23,8 @@ def test_olmoe_has_the_parameters_of_its_released_checkpoint(olmoe):
 
 
 def test_olmoe_parameter_shares_are_those_of_the_published_table(olmoe):
-    # paper: arXiv 2603.02633, table 2: 5.37 % digital is attention + head; with 12.5 % and 25 % of the experts 17.01, 28.65 %
+    # paper: arXiv 2603.02633, table 2: 5.37 % digital is attention + head;
+    # with 12.5 % and 25 % of the experts 17.01 and 28.65 %
     total = n_parameters(olmoe.model)
     dense = weights(olmoe, "attention", "head")
     experts = weights(olmoe, "expert")
@@ -48,8 +49,9 @@ def test_block_names_follow_the_glossary(olmoe):
 
 
 def test_dense_first_layers_and_shared_experts_become_blocks():
-    model = Model(name="m", d_model=8, n_layers=3, n_heads=2, n_kv_heads=1, head_dim=4, vocab_size=16, n_experts=4,
-                  top_k=2, d_expert=4, n_shared_experts=2, d_shared_expert=8, n_dense_layers=1, d_dense_ffn=12)  # fmt: skip
+    shape = dict(d_model=8, n_layers=3, n_heads=2, n_kv_heads=1, head_dim=4, vocab_size=16)
+    experts = dict(n_experts=4, top_k=2, d_expert=4, n_shared_experts=2, d_shared_expert=8)
+    model = Model(name="m", **shape, **experts, n_dense_layers=1, d_dense_ffn=12)
     kinds = [block.kind for block in make_blocks(model)]
     assert kinds.count("ffn") == 1
     assert kinds.count("shared") == 2
