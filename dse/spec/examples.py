@@ -8,7 +8,7 @@ from pathlib import Path
 from dse.errors import SpecError
 from dse.spec.shipped import shipped_root
 
-FOLDERS = ("arch_specs", "workloads")
+FOLDERS = ("arch_specs", "workloads", "schema")
 
 
 def copy_shipped(folder: Path, *, force: bool = False) -> list[str]:
