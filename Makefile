@@ -19,9 +19,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 demo: $(VENV)/.installed
-	@echo "1/4  tiny_moe on tiny_edge: 36 designs, accuracy of four candidates measured on 6 simulated chips each"
+	@echo "1/4  tiny_moe on tiny_edge: 48 designs, accuracy of four candidates measured on 6 simulated chips each"
 	@$(BIN)/dse explore tiny_edge tiny_moe --set mapping.digital_fraction=0,0.125,0.25,0.5 \
-	  --set scenario.batch=1,8,32 --set analog_cores.pcm.cost.mvm.energy_pj=2250,4500,9000 \
+	  --set analog_cores.pcm.tiles_per_die=48,72,84,112 --set scenario.batch=1,8,32 \
 	  --accuracy --draws 6 --candidates 4 --scales 1,2.5 -o reports/tiny_edge
 	@echo "2/4  its report"
 	@$(BIN)/dse report reports/tiny_edge

@@ -17,5 +17,5 @@ METRICS: Final[dict[str, Direction]] = {
 }
 """``sensitivity_share``: score of the analog experts over the score of all experts."""
 
-DEFAULT_FRONT: Final = ("tokens_per_s", "energy_pj_per_token", "sensitivity_share")
+DEFAULT_FRONT: Final = ("tokens_per_s", "energy_pj_per_token", "area_mm2", "sensitivity_share")
 """Metrics of the front where none are named."""
