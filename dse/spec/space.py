@@ -49,13 +49,11 @@ class Base:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class MappingPolicy:
-    """How experts are chosen for digital units where an axis says how many."""
+    """How experts are chosen for digital units where an axis says how many; the workload names their score."""
 
     __pydantic_config__ = CONFIG
 
-    rule: Literal["max_neuron_norm", "random"] = "max_neuron_norm"
-    """Score that ranks the experts."""
-    ranking: Literal["per_layer", "global"] = "global"
+    ranking: Literal["per_layer", "global"] = "per_layer"
     """``per_layer``: the same share of every layer; ``global``: the worst experts of the whole model."""
 
 
