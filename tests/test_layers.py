@@ -26,7 +26,9 @@ MAY_IMPORT = {
 ALL = {*MAY_IMPORT, "exploration", "report"}
 MAY_IMPORT["exploration"] = ALL - {"report"}
 MAY_IMPORT["report"] = ALL
-MAY_IMPORT["cli"] = ALL
+MAY_IMPORT["commands"] = ALL
+MAY_IMPORT["cli"] = ALL | {"commands"}
+MAY_IMPORT["__main__"] = {"cli"}
 
 
 def modules():

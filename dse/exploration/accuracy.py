@@ -15,8 +15,8 @@ from dse.exploration.space import AccuracyPlan, Space
 from dse.exploration.sweep import design_points
 from dse.mapping.model import Mapping
 
-NOISE_FIELDS = ("rows", "cols", "device", "dac", "adc", "weight", "read")
-"""Fields of an analog core that change what a weight or an output becomes."""
+NOISE_PATHS = ("rows", "cols", "device", "dac.bits", "adc.bits")
+"""What the noise simulator reads of an analog core, by the beginning of its path below the core."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,8 @@ def noise_axes(space: Space) -> list[str]:
 def is_noise_path(path: str) -> bool:
     """Whether a path leads to something the noise simulator reads."""
     parts = path.split(".")
-    return parts[0] == "analog_cores" and len(parts) > 2 and parts[2] in NOISE_FIELDS
+    below = ".".join(parts[2:])
+    return parts[0] == "analog_cores" and any(below == start or below.startswith(f"{start}.") for start in NOISE_PATHS)
 
 
 def candidates(space: Space, points: pd.DataFrame, plan: AccuracyPlan) -> pd.DataFrame:

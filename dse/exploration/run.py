@@ -6,26 +6,28 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
+from collections.abc import Mapping as MappingABC
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from dse.cost.table import cost_table
+import dse.noise
+from dse.errors import SpecError
 from dse.exploration.accuracy import attach, measure
 from dse.exploration.detail import detail_frames, provenance_frame
+from dse.exploration.effect import require_effects
 from dse.exploration.manifest import space_manifest
+from dse.exploration.mappings import Candidate, candidate_mappings
 from dse.exploration.metrics import METRICS
 from dse.exploration.pareto import pareto_mask
-from dse.exploration.points import DIGITAL_FRACTION, grid
-from dse.exploration.space import Space
+from dse.exploration.points import grid
+from dse.exploration.space import AccuracyPlan, Space, require_metrics
 from dse.exploration.study import Study
 from dse.exploration.sweep import Chunk, chunks, evaluate_rows
-from dse.mapping.baseline import Rule, rule_mapping
-from dse.mapping.model import Mapping
 from dse.sensitivity.score import score_blocks
-from dse.sensitivity.share import sensitivity_share
 from dse.spec.show import resolved_yaml
+from dse.workload.build import Workload
 
 Progress = Callable[[str, int, int], None]
 
@@ -48,29 +50,32 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
         ExplorationInterrupted: the user stopped it; the finished points are in its ``study`` (and in ``folder``).
     """
     tell = progress or (lambda stage, done, total: None)
+    require_metrics(space.metrics, space.limits)
+    if space.accuracy is not None:
+        require_accuracy(space.workload, space.accuracy)
     points = grid(space.axes)
     scores = score_blocks(space.workload)
-    mappings = fraction_mappings(space, scores)
+    mappings = candidate_mappings(space, scores)
+    remarks = require_effects(space, mappings)
     parts = ChunkStore(space, folder)
     finished: list[pd.DataFrame] = []
-    done = 0
+
+    def study_so_far() -> Study:
+        return assemble(space, finished, scores, mappings, n_points=len(points), remarks=remarks)
+
     try:
         for chunk in chunks(space, points):
-            name = mapping_id(space, chunk.digital_fraction)
-            share = sensitivity_share(scores, mappings[name])
             frame = parts.get(chunk)
             if frame is None:
-                frame, _ = evaluate_rows(space, chunk.rows, mappings[name], share)
-                frame["mapping_id"] = name
+                frame = evaluated(space, chunk, mappings)
                 parts.put(chunk, frame)
             finished.append(frame)
-            done += len(frame)
-            tell("points", done, len(points))
-        study = assemble(space, finished, len(points), scores, mappings)
+            tell("points", sum(map(len, finished)), len(points))
+        study = study_so_far()
         if space.accuracy is not None:
             study = with_accuracy(space, study, tell)
     except KeyboardInterrupt:
-        study = assemble(space, finished, len(points), scores, mappings)
+        study = study_so_far()
         if folder is not None:
             study.save(folder)
         raise ExplorationInterrupted(study) from None
@@ -80,32 +85,35 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
     return study
 
 
-def mapping_id(space: Space, digital_fraction: float) -> str:
-    """Name of the mapping that a digital fraction gives."""
-    return f"{space.ranking}_{digital_fraction:.4f}"
-
-
-def fraction_mappings(space: Space, scores: pd.DataFrame) -> dict[str, Mapping]:
-    """One mapping per digital fraction, by the ranking of the space; capacity is judged at each point."""
-    fractions = space.axes.get(DIGITAL_FRACTION, (0.0,))
-    rule: Rule = "top_k_per_layer" if space.ranking == "per_layer" else "top_k_global"
-    costs = cost_table(space.architecture, space.workload)
-    have = {group: float(costs.capacity_units[resource][0]) for group, resource in costs.resource.items()}
-    unlimited = {name: np.full_like(units, np.inf) for name, units in costs.capacity_units.items()}
-    open_costs = dataclasses.replace(costs, capacity_units=unlimited)
-    mappings = {}
-    for fraction in map(float, fractions):
-        mapping = rule_mapping(
-            space.architecture, space.workload, scores, rule=rule, digital_fraction=fraction, costs=open_costs
+def require_accuracy(workload: Workload, plan: AccuracyPlan) -> None:
+    """Refuses a plan that cannot be measured on a workload, before any design is evaluated."""
+    if not plan.scales or plan.candidates < 1:
+        raise SpecError("accuracy needs at least one noise scale and one candidate")
+    for scale in plan.scales:
+        dse.noise.require_measurable(
+            workload, draws=plan.draws, scale=scale, n_tokens=plan.n_tokens, n_items=plan.n_items
         )
-        mappings[mapping_id(space, fraction)] = dataclasses.replace(mapping, units_available=have)
-    return mappings
+
+
+def evaluated(space: Space, chunk: Chunk, mappings: MappingABC[float, Candidate]) -> pd.DataFrame:
+    """Metrics and status of the points of a chunk."""
+    candidate = mappings[chunk.digital_fraction]
+    frame, _ = evaluate_rows(space, chunk.rows, candidate.mapping, candidate.sensitivity_share)
+    frame["mapping_id"] = candidate.name
+    return frame
 
 
 def assemble(
-    space: Space, frames: list[pd.DataFrame], n_points: int, scores: pd.DataFrame, mappings: dict[str, Mapping]
+    space: Space,
+    frames: list[pd.DataFrame],
+    scores: pd.DataFrame,
+    candidates: MappingABC[float, Candidate],
+    *,
+    n_points: int,
+    remarks: list[str],
 ) -> Study:
     """The study of the finished points."""
+    mappings = {candidate.name: candidate.mapping for candidate in candidates.values()}
     points = pd.concat(frames).sort_index() if frames else grid(space.axes).iloc[:0]
     if "status" not in points:
         points = points.assign(**{m: np.nan for m in METRICS}, binding="", status="", reason="", mapping_id="")
@@ -115,7 +123,7 @@ def assemble(
     points = points.assign(on_front=on_front, binding=points["binding"].astype(str))
     for name in ("loss_increase_nats", "loss_increase_low", "loss_increase_high"):
         points[name] = np.nan
-    manifest = space_manifest(space, points, scores, n_points, mappings)
+    manifest = {**space_manifest(space, points, scores, n_points, mappings), "remarks": remarks}
     return Study(
         points=points,
         manifest=manifest,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from dse.errors import SpecError
+from dse.errors import Problem, SpecError
 from dse.exploration.metrics import DEFAULT_FRONT, METRICS
 from dse.exploration.pareto import Direction
 from dse.exploration.points import Value, axis_values
 from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
 from dse.spec.space import load_space
+from dse.spec.suggest import did_you_mean
 from dse.workload.build import Workload, load_workload
 
 
@@ -63,9 +65,7 @@ def load_space_file(path: str | Path, *, accuracy: AccuracyPlan | None = None) -
     spec, budget = loaded.spec, loaded.spec.accuracy
     if accuracy is None and budget is not None:
         accuracy = AccuracyPlan(draws=2 * budget.pairs, candidates=budget.points)
-    unknown = [m for m in (*spec.metrics, *(name.split("_", 1)[1] for name in spec.limits)) if m not in METRICS]
-    if unknown:
-        raise SpecError(f"{loaded.file}: unknown metric {unknown[0]!r}; metrics are {', '.join(METRICS)}")
+    require_metrics(spec.metrics, spec.limits, file=loaded.file)
     return Space(
         architecture=load_architecture(loaded.architecture),
         workload=load_workload(loaded.workload),
@@ -77,3 +77,29 @@ def load_space_file(path: str | Path, *, accuracy: AccuracyPlan | None = None) -
         seed=spec.seed,
         title=spec.name,
     )
+
+
+def require_metrics(metrics: Iterable[str], limits: Mapping[str, float], *, file: str = "") -> None:
+    """Refuses metrics and limits that no design point has.
+
+    Raises:
+        SpecError: an unknown metric, a limit that is not ``max_METRIC`` or ``min_METRIC``, or no finite number.
+    """
+    problems = [
+        Problem(f"unknown metric{hint(name)}", f"metrics.{name}", file) for name in metrics if name not in METRICS
+    ]
+    for name, value in limits.items():
+        kind, _, metric = name.partition("_")
+        if kind not in ("max", "min"):
+            problems.append(Problem("expected max_METRIC or min_METRIC", f"limits.{name}", file))
+        elif metric not in METRICS:
+            problems.append(Problem(f"unknown metric{hint(metric)}", f"limits.{name}", file))
+        elif not (math.isfinite(value) and value >= 0):
+            problems.append(Problem(f"expected a number >= 0 (got {value:g})", f"limits.{name}", file))
+    if problems:
+        raise SpecError(problems)
+
+
+def hint(name: str) -> str:
+    """The metric that was meant, or all of them."""
+    return did_you_mean(name, METRICS) or f"; metrics are {', '.join(METRICS)}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dse.evaluation.limits import limit_uses
+from dse.evaluation.limits import LimitUse, limit_uses
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.exploration.metrics import METRICS
@@ -82,17 +82,21 @@ def status_and_reason(
     limits: MappingABC[str, float], arch: Architecture, evaluation: Evaluation, frame: pd.DataFrame
 ) -> tuple[list[str], list[str]]:
     """``ok``, or ``infeasible`` with every limit that is broken, by how much."""
-    n = len(frame)
-    broken: list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]] = []
-    for name, use in limit_uses(evaluation, arch).items():
-        broken.append((name, np.broadcast_to(use.is_broken, (n,)), np.broadcast_to(use.need / use.have, (n,))))
+    uses = limit_uses(evaluation, arch)
     for name, value in limits.items():
-        kind, metric = name.split("_", 1)
-        found = frame[metric].to_numpy()
-        excess = found / value if kind == "max" else value / np.maximum(found, 1e-300)
-        broken.append((name, excess > 1 + 1e-9, excess))
-    reasons = np.full(n, "", dtype=object)
-    for name, mask, excess in broken:
-        reasons[mask] += np.array([f"{name} exceeded {x:.3g}-fold; " for x in excess[mask]], dtype=object)
+        kind, _, metric = name.partition("_")
+        found, allowed = np.asarray(frame[metric], dtype=np.float64), np.full(len(frame), value, dtype=np.float64)
+        uses[name] = LimitUse(found, allowed, "") if kind == "max" else LimitUse(allowed, found, "")
+    reasons = np.full(len(frame), "", dtype=object)
+    for name, use in uses.items():
+        mask = np.broadcast_to(use.is_broken, reasons.shape)
+        need, have = np.broadcast_to(use.need, reasons.shape), np.broadcast_to(use.have, reasons.shape)
+        texts = [f"{name} {excess_text(*pair)}; " for pair in zip(need[mask], have[mask], strict=True)]
+        reasons[mask] += np.array(texts, dtype=object)
     status = np.where(reasons == "", "ok", "infeasible")
     return status.tolist(), [reason.removesuffix("; ") for reason in reasons]
+
+
+def excess_text(need: float, have: float) -> str:
+    """By how much a limit is exceeded."""
+    return f"exceeded {need / have:.3g}-fold" if have > 0 else f"exceeded: {need:.3g} needed, nothing there"

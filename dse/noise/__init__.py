@@ -10,7 +10,7 @@ from dse.noise.result import AccuracyReport
 
 if TYPE_CHECKING:
     from dse.noise.calibrate import measure_ranges
-    from dse.noise.check import check_accuracy
+    from dse.noise.check import check_accuracy, require_measurable
     from dse.noise.convert import noisy_model
     from dse.noise.linear import AnalogLinear, simulate_linear
     from dse.noise.programming import programmed_weight
@@ -21,6 +21,7 @@ _HOMES = {
     "measure_ranges": "calibrate",
     "noisy_model": "convert",
     "programmed_weight": "programming",
+    "require_measurable": "check",
     "simulate_linear": "linear",
 }
 _EXTRAS = {"torch": "noise", "transformers": "hf"}
@@ -32,6 +33,7 @@ __all__ = [
     "measure_ranges",
     "noisy_model",
     "programmed_weight",
+    "require_measurable",
     "simulate_linear",
 ]
 

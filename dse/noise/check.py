@@ -149,6 +149,24 @@ def collect(results: Iterable[list[dict[str, float]]], draws: int, progress: Pro
     return pd.DataFrame(rows)
 
 
+def require_measurable(
+    workload: Workload,
+    *,
+    draws: int,
+    time_s: float = 0.0,
+    scale: float = 1.0,
+    n_tokens: int = 8192,
+    n_items: int | None = 0,
+) -> None:
+    """Refuses a measurement that ``check_accuracy`` could not make, before anything is computed for it.
+
+    Raises:
+        SpecError: impossible settings, or a workload without checkpoint or held-out text.
+    """
+    require_settings(workload, draws=draws, time_s=time_s, scale=scale, n_tokens=n_tokens, n_items=n_items)
+    bench_key(workload, n_tokens=n_tokens, n_items=n_items, needs_ranges=False)
+
+
 def require_settings(
     workload: Workload, *, draws: int, time_s: float, scale: float, n_tokens: int, n_items: int | None
 ) -> None:

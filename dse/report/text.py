@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import numpy as np
+import pandas as pd
 
 from dse.cost.datasheet import Datasheet
 from dse.evaluation.frames import at_point
@@ -249,6 +250,18 @@ def datasheet_text(core: AnalogCore, sheet: Datasheet) -> str:
     return f"{core.name}: one tile, {core.rows:g} x {core.cols:g} weights, {core.cost.model} cost\n" + align(
         rows, right={1}
     )
+
+
+def scores_text(scores: pd.DataFrame, n_rows: int) -> str:
+    """The result of ``dse score``."""
+    top = scores.sort_values("score", ascending=False, kind="stable").head(n_rows)
+    head = f"rule {scores.attrs['rule']}, unit {scores.attrs['unit']}, {scores.attrs['status']}"
+    rows = [
+        [row["block"], str(row["layer"]), str(row["expert"]), significant(row["score"])]
+        for row in top.to_dict(orient="records")
+    ]
+    table = align(rows, ["block", "layer", "expert", "score"], right={1, 2, 3})
+    return f"{head}; the {len(top)} highest of {len(scores)}\n{table}"
 
 
 def study_text(study: Study) -> str:

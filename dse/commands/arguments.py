@@ -1,0 +1,279 @@
+"""The arguments of every command; light, so that ``dse --help`` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import math
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
+
+from dse.errors import SpecError
+
+COMMANDS: Final[dict[str, str]] = {
+    "check": "validate specs; print every problem",
+    "show": "print a spec with unit, source and line of each value",
+    "schema": "print the JSON Schema of a kind of spec",
+    "examples": "list the shipped specs, or copy them",
+    "doctor": "print versions and what is installed",
+    "core": "datasheet of one analog core",
+    "score": "sensitivity scores of the experts",
+    "map": "place experts: optimal under limits, with bound and gap, or by a rule",
+    "evaluate": "energy, latency, area and traffic of one design",
+    "accuracy": "accuracy of a mapping under device noise",
+    "explore": "evaluate a space of designs; write a run folder",
+    "report": "write the HTML report of a run folder",
+}
+"""Command → what it does."""
+
+MAPPING_LIMITS: Final[dict[str, str]] = {
+    "max_sensitivity": "largest sum of scores on analog cores",
+    "max_sensitivity_share": "largest share of the scores on analog cores",
+    "max_energy_pj_per_token": "largest energy per token [pJ]",
+    "max_digital_experts": "most digital experts",
+    "max_digital_experts_per_layer": "most digital experts of a layer",
+}
+"""Limit of a mapping → what it means."""
+
+
+class UsageError(SpecError):
+    """Arguments that the command does not take; ``usage`` says which it takes."""
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises instead of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError."""
+        raise UsageError(f"{self.prog}: {message}", self.format_usage())
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments of one call.
+
+    Raises:
+        UsageError: an unknown command or option, or a value that an option does not take.
+    """
+    parser = make_parser()
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        near = difflib.get_close_matches(words[0], COMMANDS, 1, 0.5)
+        hint = f", did you mean {near[0]!r}?" if near else f" (commands: {', '.join(COMMANDS)})"
+        parser.error(f"unknown command {words[0]!r}{hint}")
+    return parser.parse_args(words)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = Parser(
+        prog="dse",
+        description="Design analog-digital accelerators for Mixture-of-Experts language models.",
+        epilog="Names without a path are looked up among the shipped specs (dse examples). "
+        "Exit codes: 0 done, 1 defect, 2 bad input, 3 infeasible, 4 time limit, 130 interrupted.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    common = common_options()
+    add_options = {
+        "check": check_options, "show": show_options, "schema": schema_options, "examples": examples_options,
+        "doctor": lambda sub: None, "core": core_options, "score": score_options, "map": map_options,
+        "evaluate": evaluate_options, "accuracy": accuracy_options, "explore": explore_options,
+        "report": report_options,
+    }  # fmt: skip
+    for name, text in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common])
+        add_options[name](sub)
+    return parser
+
+
+def common_options() -> Parser:
+    """Options of every command."""
+    common = Parser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON document")
+    common.add_argument("-q", "--quiet", action="store_true", help="no progress and no remarks on stderr")
+    common.add_argument("-v", "--verbose", action="store_true", help="tracebacks of bad input too")
+    common.add_argument("--no-progress", action="store_true", help="no progress bars")
+    return common
+
+
+def check_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse check``."""
+    sub.add_argument("spec", nargs="+", metavar="SPEC", help="file or shipped name")
+
+
+def show_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse show``."""
+    sub.add_argument("spec", metavar="SPEC", help="file or shipped name")
+    sub.add_argument("--resolved", action="store_true", help="as one YAML file")
+    add_sets(sub)
+    add_output(sub, "write the resolved YAML there")
+
+
+def schema_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse schema``."""
+    sub.add_argument("kind", choices=["arch", "device", "workload", "space"], help="kind of spec")
+    add_output(sub, "write the schema there")
+
+
+def examples_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse examples``."""
+    sub.add_argument("--copy", metavar="DIR", help="copy the specs to a folder to edit them there")
+    sub.add_argument("--fits", action="store_true", help="which workload fits on which architecture")
+    sub.add_argument("--force", action="store_true", help="overwrite files that are there")
+    add_output(sub, "write the table of --fits there, as Markdown")
+
+
+def core_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse core``."""
+    sub.add_argument("architecture", metavar="ARCH", help="architecture file or shipped name")
+    sub.add_argument("--core", metavar="NAME", help="core group (default: the first)")
+    add_sets(sub)
+    add_output(sub, "write the JSON document there")
+
+
+def score_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse score``."""
+    sub.add_argument("workload", metavar="WORKLOAD", help="workload file or shipped name")
+    sub.add_argument("--rule", help="max_neuron_norm or random (default: the workload's)")
+    sub.add_argument("--neuron-axis", choices=["output", "intermediate"], help="what a neuron is")
+    sub.add_argument("--top", type=whole(0), default=20, metavar="N", help="rows printed as text (default 20)")
+    add_sets(sub)
+    add_output(sub, "write the scores there, as CSV")
+
+
+def map_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse map``."""
+    add_pair(sub)
+    sub.add_argument("--objective", choices=["energy", "sensitivity"], help="what is minimised (default energy)")
+    for name, text in MAPPING_LIMITS.items():
+        sub.add_argument(f"--{name.replace('_', '-')}", type=number(0.0), metavar="X", help=text)
+    add_rules(sub)
+    add_output(sub, "write mapping.json there (a file or a folder)")
+
+
+def evaluate_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse evaluate``."""
+    add_pair(sub)
+    sub.add_argument("--mapping", metavar="FILE", help="mapping.json of `dse map -o`")
+    add_rules(sub)
+    add_output(sub, "write the JSON document there")
+
+
+def accuracy_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse accuracy``."""
+    evaluate_options(sub)
+    add_measurement(sub, draws=12)
+    sub.add_argument("--scale", type=number(0.0), default=1.0, metavar="X",
+                     help="factor on the programming noise (default 1)")  # fmt: skip
+    sub.add_argument("--time-s", type=number(0.0), default=0.0, metavar="X",
+                     help="age of the weights [s]; 0 only in this version")  # fmt: skip
+
+
+def explore_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse explore``."""
+    sub.add_argument("architecture", metavar="ARCH|SPACE", help="architecture and workload, or one space file")
+    sub.add_argument("workload", metavar="WORKLOAD", nargs="?", help="workload file or shipped name")
+    sub.add_argument("--set", action="append", default=[], metavar="PATH=VALUES",
+                     help="an axis: 6,7,8 or 4:10:2 or 0:1:lin5 or 1:100:log3 or serial,overlapped")  # fmt: skip
+    sub.add_argument("--ranking", choices=["per_layer", "global"], help="how digital experts are chosen")
+    sub.add_argument("--limit", action="append", default=[], metavar="max_METRIC=X",
+                     help="points beyond are infeasible; also min_METRIC=X")  # fmt: skip
+    sub.add_argument("--accuracy", action="store_true", help="measure accuracy of the candidates")
+    sub.add_argument("--candidates", type=whole(1), default=8, metavar="N",
+                     help="most mappings that are measured (default 8)")  # fmt: skip
+    sub.add_argument("--scales", type=numbers, default=[1.0], metavar="X,…",
+                     help="factors on the programming noise, e.g. 1,2.5 (default 1)")  # fmt: skip
+    sub.add_argument("--title", default="", help="title of the report")
+    add_measurement(sub, draws=8)
+    sub.add_argument("--seed", type=whole(0), metavar="N", help="seed of everything drawn (default 0)")
+    add_output(sub, "run folder (default reports/ARCH_WORKLOAD)")
+
+
+def report_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse report``."""
+    sub.add_argument("run_folder", metavar="RUN", help="folder that `dse explore` wrote")
+
+
+def add_pair(sub: argparse.ArgumentParser) -> None:
+    """Architecture and workload."""
+    sub.add_argument("architecture", metavar="ARCH", help="architecture file or shipped name")
+    sub.add_argument("workload", metavar="WORKLOAD", help="workload file or shipped name")
+    add_sets(sub)
+
+
+def add_sets(sub: argparse.ArgumentParser) -> None:
+    """Other values."""
+    sub.add_argument("--set", action="append", default=[], metavar="PATH=VALUE",
+                     help="another value, e.g. scenario.batch=8")  # fmt: skip
+
+
+def add_output(sub: argparse.ArgumentParser, text: str) -> None:
+    """Where the result is written."""
+    sub.add_argument("-o", "--output", metavar="PATH", help=text)
+
+
+def add_rules(sub: argparse.ArgumentParser) -> None:
+    """Options of rules, pins and the solver."""
+    sub.add_argument("--rule", help="top_k_per_layer, top_k_global, inverse, random, whole_layer, all_digital, "
+                                    "all_analog")  # fmt: skip
+    sub.add_argument("--digital-fraction", type=number(0.0, 1.0), metavar="F",
+                     help="share of the routed experts that is digital")  # fmt: skip
+    sub.add_argument("--pin", action="append", default=[], metavar="BLOCK=GROUP",
+                     help="fix a block kind, name or pattern to a core group, e.g. attention=pcm")  # fmt: skip
+    sub.add_argument("--time-limit-s", type=number(1e-3), default=60.0, metavar="X",
+                     help="limit of the solver [s] (default 60)")  # fmt: skip
+    sub.add_argument("--seed", type=whole(0), default=0, metavar="N", help="seed of everything drawn (default 0)")
+
+
+def add_measurement(sub: argparse.ArgumentParser, *, draws: int) -> None:
+    """How much accuracy is measured."""
+    sub.add_argument("--draws", type=chips, default=draws, metavar="N",
+                     help=f"chips, in antithetic pairs (default {draws})")  # fmt: skip
+    sub.add_argument("--tokens", type=whole(1), default=8192, metavar="N", help="held-out tokens (default 8192)")
+    sub.add_argument("--items", type=whole(0), default=0, metavar="N", help="multiple-choice items (default 0)")
+
+
+def whole(low: int) -> Callable[[str], int]:
+    """Reads whole numbers from ``low`` on."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low:
+            raise argparse.ArgumentTypeError(f"give a whole number >= {low} (got {text})")
+        return value
+
+    return read
+
+
+def number(low: float, high: float = math.inf) -> Callable[[str], float]:
+    """Reads finite numbers from ``low`` to ``high``."""
+    said = f">= {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (low <= value <= high and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f"give a number {said} (got {text})")
+        return value
+
+    return read
+
+
+def numbers(text: str) -> list[float]:
+    """Reads numbers >= 0, separated by commas."""
+    return [number(0.0)(part) for part in text.split(",")]
+
+
+def chips(text: str) -> int:
+    """Reads an even number of chips."""
+    value = whole(0)(text)
+    if value < 4 or value % 2:
+        raise argparse.ArgumentTypeError(f"chips come in antithetic pairs: give an even number >= 4 (got {text})")
+    return value

@@ -1,0 +1,47 @@
+"""``dse check``: validates specs and prints every problem."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+
+from dse.commands.output import json_text, problem_document
+from dse.errors import Problem, SpecError
+from dse.spec.kinds import file_kind, load_any
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A spec, what it holds, and what is wrong with it."""
+
+    name: str
+    kind: str | None
+    problems: tuple[Problem, ...]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Validates each spec; 2 where one has a problem."""
+    specs = [checked(name) for name in arguments.spec]
+    problems = [problem for spec in specs for problem in spec.problems]
+    if arguments.json:
+        listed = [{"file": spec.name, "kind": spec.kind, "ok": not spec.problems} for spec in specs]
+        documents = [problem_document(problem) for problem in problems]
+        print(json_text({"status": "bad_input" if problems else "ok", "specs": listed, "problems": documents}))
+    for spec in specs:
+        if not spec.problems and not arguments.json:
+            print(f"{spec.name}: {spec.kind}, no problems")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 2 if problems else 0
+
+
+def checked(name: str) -> Checked:
+    """Reads one spec and collects its problems."""
+    kind = None
+    try:
+        kind = file_kind(name)
+        load_any(name)
+    except SpecError as error:
+        return Checked(name, kind, error.problems)
+    return Checked(name, kind, ())

@@ -1,0 +1,30 @@
+"""``dse core``: the datasheet of one analog core."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from dse.commands.output import emit, output_file, write_document
+from dse.cost.datasheet import core_datasheet
+from dse.errors import SpecError
+from dse.report.text import datasheet_text
+from dse.spec.load import load_architecture
+from dse.spec.suggest import did_you_mean
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints energy, time, area and efficiency of a tile."""
+    file = output_file(arguments.output, "core.json")
+    arch = load_architecture(arguments.architecture, arguments.set)
+    cores = {core.name: core for core in arch.analog_cores}
+    if not cores:
+        raise SpecError(f"{arch.name} has no analog core")
+    name = arguments.core or next(iter(cores))
+    if name not in cores:
+        raise SpecError(f"{arch.name} has no analog core {name!r}{did_you_mean(name, cores)}")
+    core, sheet = cores[name], core_datasheet(cores[name])
+    document = {"core": core.name, **dataclasses.asdict(sheet)}
+    write_document(arguments, file, document)
+    emit(arguments, document, lambda: datasheet_text(core, sheet))
+    return 0

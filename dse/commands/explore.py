@@ -1,0 +1,124 @@
+"""``dse explore``: evaluates a space of designs and writes a run folder."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from dse.commands.output import emit, json_text, tell
+from dse.commands.progress import progress_bar
+from dse.errors import Problem, SpecError
+from dse.exploration.points import Value, axis_values
+from dse.exploration.run import ExplorationInterrupted, explore
+from dse.exploration.space import AccuracyPlan, Space, load_space_file
+from dse.report.text import study_text
+from dse.spec.axis import parse_axis
+from dse.spec.load import load_architecture
+from dse.spec.node import OVERRIDE
+from dse.workload.build import load_workload
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explores a space; interrupted, it keeps the finished points and goes on when it is called again."""
+    space = space_of(arguments)
+    folder = run_folder(arguments, space)
+    try:
+        study = explore(space, folder=folder, progress=progress_bars(arguments))
+    except ExplorationInterrupted as stopped:
+        finished = len(stopped.study.points)
+        if arguments.json:
+            print(json_text({"status": "interrupted", "folder": str(folder), "finished_points": finished}))
+        tell(arguments, f"\ninterrupted: {finished} finished points kept in {folder}; "
+                        "run the same command again to go on")  # fmt: skip
+        return 130
+    for remark in study.manifest["remarks"]:
+        tell(arguments, f"remark: {remark}")
+    document = {**study.manifest, "folder": str(folder), "front": study.front.reset_index().to_dict(orient="records")}
+    emit(arguments, document, lambda: study_text(study))
+    tell(arguments, f"run folder: {folder}; `dse report {folder}` writes the report")
+    return 0
+
+
+def space_of(arguments: argparse.Namespace) -> Space:
+    """The space that the arguments describe: a space file, or architecture, workload and ``--set`` axes.
+
+    Axes, limits, ranking, seed and title that are given replace those of the file.
+    """
+    accuracy = None
+    if arguments.accuracy:
+        accuracy = AccuracyPlan(draws=arguments.draws, candidates=arguments.candidates, scales=arguments.scales,
+                                n_tokens=arguments.tokens, n_items=arguments.items)  # fmt: skip
+    axes, limits = axes_of(arguments.set), limits_of(arguments.limit)
+    if arguments.workload is None:
+        space = load_space_file(arguments.architecture, accuracy=accuracy)
+        axes = {**{path: list(values) for path, values in space.axes.items()}, **axes}
+        limits = {**space.limits, **limits}
+    else:
+        arch, workload = load_architecture(arguments.architecture), load_workload(arguments.workload)
+        space = Space(architecture=arch, workload=workload, axes={}, accuracy=accuracy)
+    return dataclasses.replace(
+        space,
+        axes=axes,
+        limits=limits,
+        ranking=arguments.ranking or space.ranking,
+        seed=space.seed if arguments.seed is None else arguments.seed,
+        title=arguments.title or space.title,
+    )
+
+
+def axes_of(texts: list[str]) -> dict[str, list[Value]]:
+    """``--set`` texts as axes.
+
+    Raises:
+        SpecError: a broken text, or two for one path.
+    """
+    axes: dict[str, list[Value]] = {}
+    for text in texts:
+        path, values = parse_axis(text)
+        if path in axes:
+            raise SpecError([Problem("given twice; write all values in one --set, e.g. 6,7,8", path, OVERRIDE)])
+        axes[path] = axis_values(path, values)
+    return axes
+
+
+def limits_of(texts: list[str]) -> dict[str, float]:
+    """``--limit`` texts as a mapping.
+
+    Raises:
+        SpecError: a text that is not ``max_METRIC=NUMBER`` or ``min_METRIC=NUMBER``.
+    """
+    limits: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            limits[name] = float(value)
+        except ValueError:
+            raise SpecError(f"--limit {text}: expected max_METRIC=NUMBER or min_METRIC=NUMBER") from None
+    return limits
+
+
+def run_folder(arguments: argparse.Namespace, space: Space) -> Path:
+    """The folder that the run is written to.
+
+    Raises:
+        SpecError: there is a file of that name.
+    """
+    folder = Path(arguments.output or Path("reports") / f"{space.architecture.name}_{space.workload.name}")
+    in_the_way = next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None)
+    if in_the_way is not None:
+        raise SpecError(f"-o {folder}: {in_the_way} is a file; a run is written to a folder")
+    return folder
+
+
+def progress_bars(arguments: argparse.Namespace) -> Callable[[str, int, int], None]:
+    """One bar for each stage of an exploration."""
+    bars: dict[str, Callable[[int, int], None]] = {}
+
+    def step(stage: str, done: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = progress_bar(arguments, stage)
+        bars[stage](done, total)
+
+    return step

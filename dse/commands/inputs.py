@@ -1,0 +1,167 @@
+"""Architecture, workload and mapping that the arguments of a command ask for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dse.commands.arguments import MAPPING_LIMITS
+from dse.commands.output import tell
+from dse.cost.table import cost_table
+from dse.errors import Problem, SpecError
+from dse.mapping.baseline import Rule, rule_mapping
+from dse.mapping.model import Mapping, load_mapping
+from dse.mapping.problem import Objective
+from dse.mapping.solve import solve_mapping
+from dse.sensitivity.options import option_scores
+from dse.sensitivity.score import score_blocks
+from dse.spec.architecture import Architecture, ArchitectureSpec
+from dse.spec.fields import fields_of
+from dse.spec.load import load_architecture
+from dse.spec.node import OVERRIDE
+from dse.spec.overrides import split_override
+from dse.spec.scenario import WorkloadSpec
+from dse.spec.suggest import did_you_mean
+from dse.workload.build import Workload, load_workload
+
+
+class Pair(NamedTuple):
+    """What a design is made of."""
+
+    arch: Architecture
+    workload: Workload
+
+
+class Chosen(NamedTuple):
+    """A mapping, and how it came about in words."""
+
+    mapping: Mapping
+    how: str
+
+
+def load_pair(arguments: argparse.Namespace) -> Pair:
+    """Architecture and workload with the ``--set`` values applied to the file they belong to.
+
+    Raises:
+        SpecError: every problem of a file, or a value that belongs to neither.
+    """
+    of_architecture, of_workload = split_sets(arguments.set)
+    return Pair(
+        load_architecture(arguments.architecture, of_architecture),
+        load_workload(arguments.workload, of_workload),
+    )
+
+
+def split_sets(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The ``--set`` texts of the architecture and those of the workload.
+
+    Raises:
+        SpecError: a path that begins with a key of neither.
+    """
+    architecture, workload = fields_of(ArchitectureSpec), fields_of(WorkloadSpec)
+    of_architecture, of_workload, problems = [], [], []
+    for text in texts:
+        path, _ = split_override(text)
+        root = path.split(".", maxsplit=1)[0]
+        if root == "mapping":
+            problems.append(Problem("varies in `dse explore` only; here give --digital-fraction", path, OVERRIDE))
+        elif root in architecture:
+            of_architecture.append(text)
+        elif root in workload:
+            of_workload.append(text)
+        else:
+            known = (*architecture, *workload)
+            hint = did_you_mean(root, known) or f"; a path begins with one of {', '.join(known)}"
+            problems.append(Problem(f"unknown path{hint}", path, OVERRIDE))
+    if problems:
+        raise SpecError(problems)
+    return of_architecture, of_workload
+
+
+def pins_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """``--pin KIND=GROUP`` texts as a mapping.
+
+    Raises:
+        SpecError: a text without ``=``, or two groups for one name.
+    """
+    pins: dict[str, str] = {}
+    for text in arguments.pin:
+        name, separator, group = text.partition("=")
+        if not separator or not name or not group:
+            raise SpecError(f"--pin {text}: expected BLOCK=GROUP, e.g. --pin attention=pcm")
+        if pins.setdefault(name, group) != group:
+            raise SpecError(f"--pin {name}: given twice, as {pins[name]} and {group}")
+    return pins
+
+
+def chosen_mapping(arguments: argparse.Namespace, pair: Pair) -> Chosen:
+    """The mapping of ``--mapping``, of a rule, or the one with the least energy."""
+    if arguments.mapping is not None:
+        return Chosen(mapping_file(arguments, pair), f"mapping from {arguments.mapping}")
+    if arguments.rule is not None or arguments.digital_fraction is not None:
+        return Chosen(*ruled_mapping(arguments, pair))
+    mapping = solved_mapping(arguments, pair, objective="energy", limits={})
+    return Chosen(mapping, "mapping: least energy under capacity, default pins, no accuracy limit "
+                           "(--mapping, --rule: others)")  # fmt: skip
+
+
+def mapping_file(arguments: argparse.Namespace, pair: Pair) -> Mapping:
+    """The mapping of ``--mapping``; a remark where it was made for other inputs.
+
+    Raises:
+        SpecError: no such file, or options that choose another mapping.
+    """
+    others = [name for name in ("rule", "digital_fraction", "pin") if getattr(arguments, name)]
+    if others:
+        option = others[0].replace("_", "-")
+        raise SpecError(
+            f"--mapping {arguments.mapping} says where every block is, so --{option} has no place; drop one"
+        )
+    mapping = load_mapping(arguments.mapping)
+    for kind, used in (("architecture", pair.arch), ("workload", pair.workload)):
+        made_for = mapping.digests.get(kind)
+        if made_for is not None and made_for != used.digest:
+            tell(arguments, f"remark: {arguments.mapping} was made for another {kind} (or other --set values) than "
+                            f"{used.name}; its placement is used as it is")  # fmt: skip
+    return mapping
+
+
+def ruled_mapping(arguments: argparse.Namespace, pair: Pair) -> Chosen:
+    """The mapping of ``--rule`` and ``--digital-fraction``."""
+    rule: Rule = arguments.rule or "top_k_per_layer"
+    fraction = arguments.digital_fraction or 0.0
+    mapping = rule_mapping(
+        pair.arch,
+        pair.workload,
+        score_blocks(pair.workload),
+        rule=rule,
+        digital_fraction=fraction,
+        pins=pins_of(arguments),
+        seed=arguments.seed,
+    )
+    said = "" if rule in ("all_digital", "all_analog") else f", {100 * fraction:g} % of the experts digital"
+    return Chosen(mapping, f"mapping by rule {rule}{said}")
+
+
+def solved_mapping(
+    arguments: argparse.Namespace, pair: Pair, *, objective: Objective, limits: dict[str, float]
+) -> Mapping:
+    """The best mapping under limits and ``--pin``."""
+    return solve_mapping(
+        cost_table(pair.arch, pair.workload),
+        option_scores(score_blocks(pair.workload), pair.workload, pair.arch),
+        pair.workload,
+        pair.arch,
+        objective=objective,
+        limits=limits,
+        pins=pins_of(arguments),
+        time_limit_s=arguments.time_limit_s,
+        seed=arguments.seed,
+    )
+
+
+def mapping_limits(arguments: argparse.Namespace) -> dict[str, float]:
+    """The limits that ``dse map`` was given."""
+    names = (*MAPPING_LIMITS, "digital_fraction")
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}

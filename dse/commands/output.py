@@ -1,0 +1,101 @@
+"""What a command prints and writes: one strict JSON document or text on stdout, remarks on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dse.errors import InfeasibleError, Problem, SpecError
+
+SCHEMA_VERSION: Final = 1
+
+
+def emit(arguments: argparse.Namespace, document: Mapping[str, Any], text: Callable[[], str]) -> None:
+    """Prints the result: one JSON document, or text."""
+    print(json_text(document) if arguments.json else text())
+
+
+def tell(arguments: argparse.Namespace, message: str) -> None:
+    """Prints a remark on stderr."""
+    if not arguments.quiet:
+        print(message, file=sys.stderr, flush=True)
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """A document as strict JSON; what is no number (NaN, ±∞) is null."""
+    return json.dumps(plain({"schema_version": SCHEMA_VERSION, **document}), allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """The JSON value of a NumPy number or array, a path, a tuple, a mapping.
+
+    >>> plain({"gap": float("inf"), "shape": (2, 3), 1: None})
+    {'gap': None, 'shape': [2, 3], '1': None}
+    """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(entry) for entry in value]
+    return str(value)
+
+
+def output_file(path: str | None, default_name: str) -> Path | None:
+    """The file that ``-o PATH`` means, or None; in a folder the default name. Asked before anything is computed.
+
+    Raises:
+        SpecError: the file cannot be written there.
+    """
+    if path is None:
+        return None
+    file = Path(path).expanduser()
+    if file.is_dir() or path.endswith(("/", os.sep)):
+        file = file / default_name
+    folder = file.parent
+    if folder.exists() and not folder.is_dir():
+        raise SpecError(f"-o {path}: {folder} is a file, not a folder")
+    if not folder.is_dir():
+        raise SpecError(f"-o {path}: there is no folder {folder}; make it first, e.g. mkdir -p {folder}")
+    if not os.access(file if file.exists() else folder, os.W_OK):
+        raise SpecError(f"-o {path}: no permission to write there; choose another place")
+    return file
+
+
+def write_text(arguments: argparse.Namespace, file: Path, text: str) -> None:
+    """Writes a file and says so."""
+    file.write_text(text, encoding="utf-8")
+    tell(arguments, f"wrote {file}")
+
+
+def write_document(arguments: argparse.Namespace, file: Path | None, document: Mapping[str, Any]) -> None:
+    """Writes a JSON document where ``-o`` asks for one."""
+    if file is not None:
+        write_text(arguments, file, json_text(document) + "\n")
+
+
+def bad_input(error: SpecError) -> dict[str, Any]:
+    """The document of bad input: every problem with its place."""
+    return {"status": "bad_input", "problems": [problem_document(problem) for problem in error.problems]}
+
+
+def problem_document(problem: Problem) -> dict[str, Any]:
+    """A problem as a JSON object."""
+    names = ("file", "line", "column", "path", "message")
+    return {name: getattr(problem, name) for name in names}
+
+
+def infeasible(error: InfeasibleError) -> dict[str, Any]:
+    """The document of a task without an answer: every cause."""
+    names = ("limit", "need", "have", "short_by", "unit", "blocks", "least_relaxation")
+    return {"status": "infeasible", "causes": [{name: getattr(c, name) for name in names} for c in error.causes]}

@@ -1,0 +1,25 @@
+"""``dse score``: sensitivity scores of the experts."""
+
+from __future__ import annotations
+
+import argparse
+
+from dse.commands.output import emit, output_file, tell
+from dse.report.text import scores_text
+from dse.sensitivity.score import score_blocks
+from dse.sensitivity.scores_file import write_scores
+from dse.workload.build import load_workload
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints or writes the scores of all experts."""
+    file = output_file(arguments.output, "scores.csv")
+    workload = load_workload(arguments.workload, arguments.set)
+    options = {"neuron_axis": arguments.neuron_axis} if arguments.neuron_axis else {}
+    scores = score_blocks(workload, arguments.rule, **options)
+    if file is not None:
+        write_scores(scores, file)
+        tell(arguments, f"wrote {file}")
+    document = {"attrs": dict(scores.attrs), "scores": scores.to_dict(orient="records")}
+    emit(arguments, document, lambda: scores_text(scores, arguments.top))
+    return 0

@@ -1,0 +1,101 @@
+"""Which axes of a space change anything: told before the sweep by designs that differ in one axis only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping as MappingABC
+
+import numpy as np
+import pandas as pd
+
+from dse.errors import Problem, SpecError
+from dse.exploration.accuracy import is_noise_path
+from dse.exploration.mappings import Candidate
+from dse.exploration.metrics import METRICS
+from dse.exploration.points import DIGITAL_FRACTION, Value
+from dse.exploration.space import Space
+from dse.exploration.sweep import chunks, evaluate_rows
+
+MOST_VALUES = 5
+"""Values of an axis that are compared, at most; the first and the last are among them."""
+SETTINGS = 12
+"""Settings of the other axes under which an axis is tried before it counts as without effect."""
+TOLERANCE = 1e-12
+"""Relative difference that counts as rounding."""
+
+
+def require_effects(space: Space, mappings: MappingABC[float, Candidate]) -> list[str]:
+    """Remarks on axes that change accuracy only.
+
+    Raises:
+        SpecError: an axis changes neither a metric nor whether a design is feasible, and no accuracy that is measured.
+    """
+    remarks, problems = [], []
+    for path in idle_axes(space, mappings):
+        lumped = " (cost unchanged: lumped core)" if path.startswith("analog_cores.") else ""
+        if not is_noise_path(path):
+            message = f"changes none of the metrics{lumped}; leave it out, or vary one of {useful_paths(space, path)}"
+            problems.append(Problem(message, path, "--set"))
+        elif space.accuracy is None:
+            message = f"changes accuracy only{lumped}, and accuracy is not measured; add --accuracy or leave it out"
+            problems.append(Problem(message, path, "--set"))
+        else:
+            remarks.append(f"{path}: cost unchanged: lumped core")
+    if problems:
+        raise SpecError(problems)
+    return remarks
+
+
+def useful_paths(space: Space, path: str) -> str:
+    """What to vary instead of a path without effect."""
+    if path == DIGITAL_FRACTION:
+        return "scenario.batch, scenario.context_tokens"
+    root, _, rest = path.partition(".")
+    if root == "analog_cores":
+        core = f"{root}.{rest.partition('.')[0]}"
+        return f"{core}.cost.mvm.energy_pj, {core}.cost.mvm.latency_ns, {core}.cost.tile_area_mm2"
+    return f"{DIGITAL_FRACTION}, scenario.batch"
+
+
+def idle_axes(space: Space, mappings: MappingABC[float, Candidate]) -> list[str]:
+    """Axes with several values of which none changes a metric or whether a design is feasible."""
+    several = [path for path, values in space.axes.items() if len(set(values)) > 1]
+    return [path for path in several if not any(map(differs, probes(space, mappings, path)))]
+
+
+def probes(space: Space, mappings: MappingABC[float, Candidate], path: str) -> Iterator[pd.DataFrame]:
+    """Evaluated designs that differ in one axis only, for one setting of the other axes after another."""
+    tried = spread_values(list(dict.fromkeys(space.axes[path])))
+    for setting in settings(space, path):
+        columns = {name: tried if name == path else [setting[name]] * len(tried) for name in space.axes}
+        rows = pd.DataFrame(columns, index=pd.RangeIndex(len(tried), name="point"))
+        frames = []
+        for chunk in chunks(space, rows):
+            candidate = mappings[chunk.digital_fraction]
+            frames.append(evaluate_rows(space, chunk.rows, candidate.mapping, candidate.sensitivity_share)[0])
+        yield pd.concat(frames)
+
+
+def differs(frame: pd.DataFrame) -> bool:
+    """Whether the designs of a table differ in a metric or in feasibility."""
+    metrics = frame[list(METRICS)].to_numpy(dtype=np.float64)
+    same = np.isclose(metrics, metrics[0], rtol=TOLERANCE, atol=0.0, equal_nan=True).all()
+    return not same or frame["status"].nunique() > 1
+
+
+def spread_values(values: list[Value]) -> list[Value]:
+    """At most MOST_VALUES values, spread evenly."""
+    if len(values) <= MOST_VALUES:
+        return values
+    return [values[round(i * (len(values) - 1) / (MOST_VALUES - 1))] for i in range(MOST_VALUES)]
+
+
+def settings(space: Space, path: str) -> Iterator[dict[str, Value]]:
+    """Settings of the other axes: all first, all last and all middle values, then drawn ones."""
+    others = {name: values for name, values in space.axes.items() if name != path}
+    sizes = [len(values) for values in others.values()]
+    generator = np.random.default_rng(0)
+    drawn = [tuple(int(generator.integers(size)) for size in sizes) for _ in range(SETTINGS - 3)]
+    corners = [tuple(at) for at in ([0 for _ in sizes], [size - 1 for size in sizes], [size // 2 for size in sizes])]
+    for positions in dict.fromkeys([*corners, *drawn]):
+        yield {name: values[at] for (name, values), at in zip(others.items(), positions, strict=True)}
