@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb = importlib.import_module(f"dse.commands.{arguments.command}")
         return int(verb.run(arguments))
     except UsageError as error:
-        return fail(words, BAD_INPUT, bad_input(error), f"{error.usage}{error}")
+        return fail(words, BAD_INPUT, bad_input(error), f"{error}\n{error.advice}")
     except SpecError as error:
         return fail(words, BAD_INPUT, bad_input(error), str(error))
     except InfeasibleError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
@@ -37,11 +38,11 @@ MAPPING_LIMITS: Final[dict[str, str]] = {
 
 
 class UsageError(SpecError):
-    """Arguments that the command does not take; ``usage`` says which it takes."""
+    """Arguments that the command does not take; ``advice`` says where to read which it takes."""
 
-    def __init__(self, message: str, usage: str) -> None:
+    def __init__(self, message: str, advice: str) -> None:
         super().__init__(message)
-        self.usage = usage
+        self.advice = advice
 
 
 class Parser(argparse.ArgumentParser):
@@ -49,7 +50,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises UsageError."""
-        raise UsageError(f"{self.prog}: {message}", self.format_usage())
+        is_short = message.startswith("the following arguments are required")
+        advice = self.format_usage() if is_short else f"`{self.prog} --help` lists what it takes"
+        raise UsageError(f"{self.prog}: {message}", advice.rstrip())
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -59,11 +62,20 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         UsageError: an unknown command or option, or a value that an option does not take.
     """
     parser = make_parser()
-    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
-        near = difflib.get_close_matches(words[0], COMMANDS, 1, 0.5)
+    command = next((word for word in words if not word.startswith("-")), None)
+    if command is not None and command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, 1, 0.5)
         hint = f", did you mean {near[0]!r}?" if near else f" (commands: {', '.join(COMMANDS)})"
-        parser.error(f"unknown command {words[0]!r}{hint}")
-    return parser.parse_args(words)
+        parser.error(f"unknown command {command!r}{hint}")
+    if command is not None and words[0] != command and not {"-h", "--help"} & set(words):
+        parser.error(f"{words[0]} stands before the command; write  dse {command} … {words[0]}")
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        known = re.findall(r"--[a-z][a-z-]*", arguments.parser.format_help())
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], known, 1, 0.6)
+        hint = f", did you mean {near[0]}?" if near else ""
+        arguments.parser.error(f"unknown argument {unknown[0]}{hint}")
+    return arguments
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -84,6 +96,7 @@ def make_parser() -> argparse.ArgumentParser:
     }  # fmt: skip
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common])
+        sub.set_defaults(parser=sub)
         add_options[name](sub)
     return parser
 

@@ -13,7 +13,7 @@ from dse.errors import Problem, SpecError
 from dse.exploration.points import Value, axis_values
 from dse.exploration.run import ExplorationInterrupted, explore
 from dse.exploration.space import AccuracyPlan, Space, load_space_file
-from dse.report.text import study_text
+from dse.report.study_text import study_text
 from dse.spec.axis import parse_axis
 from dse.spec.load import load_architecture
 from dse.spec.node import OVERRIDE
@@ -21,7 +21,10 @@ from dse.workload.build import load_workload
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Explores a space; interrupted, it keeps the finished points and goes on when it is called again."""
+    """Explores a space; 3 where no design is feasible.
+
+    Interrupted, it keeps the finished points, and goes on when it is called again.
+    """
     space = space_of(arguments)
     folder = run_folder(arguments, space)
     try:
@@ -38,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     document = {**study.manifest, "folder": str(folder), "front": study.front.reset_index().to_dict(orient="records")}
     emit(arguments, document, lambda: study_text(study))
     tell(arguments, f"run folder: {folder}; `dse report {folder}` writes the report")
-    return 0
+    return 3 if study.manifest["status_counts"]["ok"] == 0 else 0
 
 
 def space_of(arguments: argparse.Namespace) -> Space:

@@ -17,6 +17,7 @@ from dse.mapping.solve import solve_mapping
 from dse.sensitivity.options import option_scores
 from dse.sensitivity.score import score_blocks
 from dse.spec.architecture import Architecture, ArchitectureSpec
+from dse.spec.axis import parse_values
 from dse.spec.fields import fields_of
 from dse.spec.load import load_architecture
 from dse.spec.node import OVERRIDE
@@ -60,18 +61,22 @@ def split_sets(texts: Sequence[str]) -> tuple[list[str], list[str]]:
         SpecError: a path that begins with a key of neither.
     """
     architecture, workload = fields_of(ArchitectureSpec), fields_of(WorkloadSpec)
+    known = (*architecture, *workload)
     of_architecture, of_workload, problems = [], [], []
     for text in texts:
-        path, _ = split_override(text)
+        path, value = split_override(text)
         root = path.split(".", maxsplit=1)[0]
-        if root == "mapping":
+        if root in known and len(parse_values(value, path)) > 1:
+            problems.append(
+                Problem(f"takes one value here (got {value}); `dse explore` varies several", path, OVERRIDE)
+            )
+        elif root == "mapping":
             problems.append(Problem("varies in `dse explore` only; here give --digital-fraction", path, OVERRIDE))
         elif root in architecture:
             of_architecture.append(text)
         elif root in workload:
             of_workload.append(text)
         else:
-            known = (*architecture, *workload)
             hint = did_you_mean(root, known) or f"; a path begins with one of {', '.join(known)}"
             problems.append(Problem(f"unknown path{hint}", path, OVERRIDE))
     if problems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from dse.commands.inputs import Pair, load_pair, mapping_limits, ruled_mapping, solved_mapping
-from dse.commands.output import emit, output_file, tell
+from dse.commands.output import emit, output_file, writing
 from dse.errors import SpecError
 from dse.mapping.model import Mapping
 from dse.mapping.pack import pack
@@ -22,8 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
     scores = score_blocks(pair.workload)
     share = sensitivity_share(scores, mapping)
     if file is not None:
-        pack(mapping, pair.arch, pair.workload).save(file)
-        tell(arguments, f"wrote {file}")
+        with writing(arguments, file):
+            pack(mapping, pair.arch, pair.workload).save(file)
     document = {**mapping.to_dict(), "sensitivity_share": share, "score": dict(scores.attrs)}
     emit(arguments, document, lambda: mapping_text(mapping, pair.workload, share))
     return 4 if mapping.status == "time_limit" else 0

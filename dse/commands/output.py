@@ -7,7 +7,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,8 +74,22 @@ def output_file(path: str | None, default_name: str) -> Path | None:
 
 
 def write_text(arguments: argparse.Namespace, file: Path, text: str) -> None:
-    """Writes a file and says so."""
-    file.write_text(text, encoding="utf-8")
+    """Writes a text file and says so."""
+    with writing(arguments, file):
+        file.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def writing(arguments: argparse.Namespace, file: Path) -> Iterator[None]:
+    """Says that a file was written, or why it could not be.
+
+    Raises:
+        SpecError: the place refuses it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SpecError(f"-o {file}: {error.strerror or error}") from None
     tell(arguments, f"wrote {file}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from dse.commands.output import emit, output_file, tell
+from dse.commands.output import emit, output_file, writing
 from dse.report.text import scores_text
 from dse.sensitivity.score import score_blocks
 from dse.sensitivity.scores_file import write_scores
@@ -18,8 +18,8 @@ def run(arguments: argparse.Namespace) -> int:
     options = {"neuron_axis": arguments.neuron_axis} if arguments.neuron_axis else {}
     scores = score_blocks(workload, arguments.rule, **options)
     if file is not None:
-        write_scores(scores, file)
-        tell(arguments, f"wrote {file}")
+        with writing(arguments, file):
+            write_scores(scores, file)
     document = {"attrs": dict(scores.attrs), "scores": scores.to_dict(orient="records")}
     emit(arguments, document, lambda: scores_text(scores, arguments.top))
     return 0

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import textwrap
 
-import numpy as np
 import pandas as pd
 
 from dse.cost.datasheet import Datasheet
 from dse.evaluation.frames import at_point
 from dse.evaluation.result import Evaluation
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
-from dse.exploration.study import Study
 from dse.mapping.model import Mapping
 from dse.noise.result import AccuracyReport
 from dse.report.tables import align, interval_text, quantity_text, significant
@@ -48,7 +46,7 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
     lines = [
         title_text(arch, workload),
         f"energy boundary: {e.energy_boundary}; composition: {e.composition}",
-        wrapped(f"mapping: {mapping.solver or mapping.objective}"),
+        wrapped(f"placed by: {mapping.solver or mapping.objective}"),
         "",
         metrics_table(e),
         "",
@@ -262,26 +260,3 @@ def scores_text(scores: pd.DataFrame, n_rows: int) -> str:
     ]
     table = align(rows, ["block", "layer", "expert", "score"], right={1, 2, 3})
     return f"{head}; the {len(top)} highest of {len(scores)}\n{table}"
-
-
-def study_text(study: Study) -> str:
-    """The result of ``dse explore``."""
-    counts = ", ".join(f"{n} {status}" for status, n in study.manifest["status_counts"].items())
-    front = study.front.sort_values("energy_pj_per_token")
-    axes = list(study.manifest["axes"])
-    rows = [
-        [
-            str(point),
-            *(f"{r[a]:.4g}" if isinstance(r[a], float | int | np.number) else str(r[a]) for a in axes),
-            quantity_text(r["energy_pj_per_token"], "pj"),
-            significant(r["tokens_per_s"]),
-            f"{100 * r['sensitivity_share']:.1f}",
-            interval_text(r["loss_increase_nats"], r["loss_increase_low"], r["loss_increase_high"], "nats"),
-        ]
-        for point, r in front.head(20).iterrows()
-    ]
-    header = ["point", *(a.rsplit(".", 1)[-1] for a in axes), "energy/token", "tokens/s", "sens. %", "loss increase"]
-    more = f"\n  … and {len(front) - 20} more" if len(front) > 20 else ""
-    measured = study.manifest["accuracy_status"]
-    status = "accuracy measured" if measured == "measured" else "accuracy not measured (score_only)"
-    return f"{len(study.points)} points: {counts}; {len(front)} on the front; {status}\n\n" + align(rows, header) + more
