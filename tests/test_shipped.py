@@ -11,6 +11,7 @@ from dse.spec.kinds import load_any
 from dse.spec.shipped import shipped_names
 
 ROOT = Path(__file__).resolve().parents[1]
+SUFFIXES = {"pj", "ns", "mw", "mm2", "bytes", "nm", "bit", "usiemens"}
 ARCHITECTURES, WORKLOADS = shipped_names("architecture"), shipped_names("workload")
 
 
@@ -25,7 +26,7 @@ def test_every_physical_number_of_an_architecture_states_its_evidence(name):
     silent = [
         path
         for path, origin in arch.provenance.items()
-        if origin.evidence is None and path.rsplit("_", 1)[-1] in {"pj", "ns", "mw", "mm2", "bytes", "nm", "bit", "usiemens"}
+        if origin.evidence is None and path.rsplit("_", 1)[-1] in SUFFIXES
     ]
     assert silent == []
 
