@@ -148,7 +148,7 @@ def core_options(sub: argparse.ArgumentParser) -> None:
 
 def score_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse score``."""
-    sub.add_argument("workload", metavar="WORKLOAD", help="workload file or shipped name")
+    sub.add_argument("workload", metavar="WORKLOAD|DIR", help="workload file, shipped name or checkpoint folder")
     sub.add_argument("--rule", help="max_neuron_norm or random (default: the workload's)")
     sub.add_argument("--neuron-axis", choices=["output", "intermediate"], help="what a neuron is")
     sub.add_argument("--top", type=whole(0), default=20, metavar="N", help="rows printed as text (default 20)")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from dse.commands.output import emit, output_file, writing
+from dse.errors import SpecError
 from dse.report.text import scores_text
 from dse.sensitivity.score import score_blocks
 from dse.sensitivity.scores_file import write_scores
 from dse.workload.build import load_workload
+from dse.workload.checkpoint import checkpoint_workload
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints or writes the scores of all experts."""
     file = output_file(arguments.output, "scores.csv")
-    workload = load_workload(arguments.workload, arguments.set)
+    folder = Path(arguments.workload)
+    if folder.is_dir() and arguments.set:
+        raise SpecError("--set changes a workload file; a checkpoint folder has no values to change")
+    workload = checkpoint_workload(folder) if folder.is_dir() else load_workload(arguments.workload, arguments.set)
     options = {"neuron_axis": arguments.neuron_axis} if arguments.neuron_axis else {}
     scores = score_blocks(workload, arguments.rule, **options)
     if file is not None:

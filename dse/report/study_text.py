@@ -18,6 +18,11 @@ COLUMNS: Final = 80
 AXIS_COLUMNS: Final = 7
 """Least width of the column of an axis."""
 
+UNMEASURED = {
+    "score_only": "accuracy not measured (score_only: no weights known)",
+    "weights": "accuracy not measured (--accuracy measures it)",
+}
+
 
 def study_text(study: Study) -> str:
     """The result of ``dse explore``."""
@@ -26,7 +31,7 @@ def study_text(study: Study) -> str:
     if study.manifest["accuracy_status"] == "measured":
         head += "loss increase measured, with the half width of its 95 % interval"
     else:
-        head += "accuracy not measured (score_only)"
+        head += UNMEASURED["score_only" if study.manifest["score"].get("status") == "score_only" else "weights"]
     body = reasons_text(study.points) if study.front.empty else front_table(study)
     return f"{wrapped(head)}\n\n{body}"
 
