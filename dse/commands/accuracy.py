@@ -8,7 +8,7 @@ import dse.noise
 from dse.commands.inputs import chosen_mapping, load_pair
 from dse.commands.output import emit, output_file, tell, write_document
 from dse.commands.progress import progress_bar
-from dse.report.text import accuracy_text
+from dse.report.text import accuracy_text, wrapped
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
         n_items=arguments.items,
     )
     mapping, how = chosen_mapping(arguments, pair)
-    tell(arguments, how)
+    tell(arguments, wrapped(how))
     report = dse.noise.check_accuracy(
         pair.arch,
         pair.workload,

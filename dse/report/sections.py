@@ -204,7 +204,8 @@ class Input(NamedTuple):
 def inputs(run: Run) -> tuple[Input, ...]:
     """All input values with source and evidence, by path."""
     rows = []
-    for row in run.provenance.sort_values("path", kind="stable").fillna("").to_dict("records"):
+    listed = run.provenance.sort_values("path", kind="stable").astype(object).fillna("")
+    for row in listed.to_dict("records"):
         place = f"{row['file']}:{str(row['line']).removesuffix('.0')}".rstrip(":")
         value = f"{row['value']} {row['unit']}".strip() or MISSING
         rows.append(Input(str(row["path"]), value, str(row["evidence"]), str(row["source"]), place))

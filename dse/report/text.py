@@ -136,14 +136,18 @@ def capacity_text(evaluation: Evaluation) -> str:
     """What is used of each capacity, and counts of crossbar products."""
     rows = []
     for name, need in evaluation.units_needed.items():
-        used, have = at_point(need), at_point(evaluation.units_available[name])
-        unit = "bytes" if used > 1e6 or have > 1e7 else ""
-        share = f"{share_text(used, have)} %"
-        rows.append([f"capacity {name}", quantity_text(used, unit), "of", quantity_text(have, unit), share])
+        rows.append(capacity_row(name, at_point(need), at_point(evaluation.units_available[name])))
     tokens = at_point(evaluation.tokens_per_step)
     products, additions = at_point(evaluation.counts.products), at_point(evaluation.counts.additions)
     counts = f"crossbar products per token {products / tokens:.6g}, additions {additions / tokens:.6g}"
     return align(rows) + f"\n  {counts}"
+
+
+def capacity_row(name: str, used: float, have: float) -> list[str]:
+    """Use of one capacity, in crossbars or bytes."""
+    unit = "bytes" if max(used, have) > 1e7 else ""
+    share = f"{share_text(used, have)} %"
+    return [f"capacity {name}", quantity_text(used, unit), "of", quantity_text(have, unit), share]
 
 
 def ceiling_lines(evaluation: Evaluation) -> list[str]:
@@ -184,28 +188,39 @@ def mapping_text(mapping: Mapping, workload: Workload, share: float) -> str:
     frame["kind"] = frame["block"].map(kinds)
     counts = frame.groupby(["kind", "group", "precision"], sort=False).size().reset_index()
     rows = [[str(cell) for cell in row] for row in counts.itertuples(index=False, name=None)]
-    bound = "none claimed" if mapping.bound == float("-inf") else f"{mapping.bound:.6g}"
-    gap = "–" if mapping.bound == float("-inf") else f"{100 * mapping.gap:.3g} %"
-    used = [
-        [f"capacity {g}", f"{mapping.units_used[g]:.6g}", "of", f"{mapping.units_available[g]:.6g}"]
-        for g in mapping.units_used
-    ]
+    used = [capacity_row(name, need, mapping.units_available[name]) for name, need in mapping.units_used.items()]
     return "\n".join(
         [
-            f"status {mapping.status}; objective {mapping.objective} = {mapping.value:.6g}; bound {bound}; gap {gap}",
-            f"solver {mapping.solver}; analog experts carry {100 * share:.1f} % of the experts' sensitivity",
+            wrapped(f"status: {mapping.status}; {objective_text(mapping)}"),
+            wrapped(f"placed by: {mapping.solver}"),
+            f"analog experts carry {100 * share:.1f} % of the experts' sensitivity",
             "",
             align(rows, ["blocks", "group", "precision", "number"], right={3}),
             "",
             align(used, right={1, 3}),
-            "binding: " + (", ".join(mapping.binding) or "nothing"),
+            wrapped("binding: " + (", ".join(mapping.binding) or "nothing")),
         ]
     )
 
 
+def objective_text(mapping: Mapping) -> str:
+    """What was minimised, its value and how far that is proven."""
+    is_energy = mapping.objective == "energy_pj_per_token"
+
+    def number(value: float) -> str:
+        return quantity_text(value, "pj") + "/token" if is_energy else significant(value)
+
+    if mapping.status == "rule":
+        return f"rule {mapping.objective} leaves a sensitivity of {number(mapping.value)}; no optimum is claimed"
+    least = f"least {'energy' if is_energy else mapping.objective} found {number(mapping.value)}"
+    if mapping.bound == float("-inf"):
+        return f"{least}; no bound"
+    return f"{least}; proven bound {number(mapping.bound)}; gap {100 * mapping.gap:.3g} %"
+
+
 def accuracy_text(report: AccuracyReport) -> str:
     """The result of ``dse accuracy``."""
-    units = {"loss_nats": "nats", "top1_fraction": "fraction", "multiple_choice_fraction": "fraction"}
+    units = {"top1_fraction": "fraction", "multiple_choice_fraction": "fraction"}
     rows = []
     for row in report.summary.to_dict(orient="records"):
         unit = units.get(row["metric"], "")
@@ -225,15 +240,18 @@ def accuracy_text(report: AccuracyReport) -> str:
     ]
     return "\n".join(
         [
-            f"{report.analog_blocks} analog blocks; {len(report.draws)} chips in {n_pairs} antithetic pairs; "
-            f"{report.n_tokens} tokens, {report.n_items} items; noise scale {report.scale:g}; {report.seconds:.1f} s",
+            wrapped(
+                f"{report.analog_blocks} analog blocks; {len(report.draws)} chips in {n_pairs} antithetic pairs; "
+                f"{report.n_tokens} tokens, {report.n_items} items; noise scale {report.scale:g}; "
+                f"{report.seconds:.1f} s"
+            ),
             "",
             align(rows, ["metric", "digital", "mean [95 % interval]", "change [95 %]"], right={1}),
             "",
             align(draws, ["pair", "sign", "loss nats", "perplexity", "top-1 %"], right={0, 1, 2, 3, 4}),
             "",
-            "simulated: " + ", ".join(report.effects),
-            "not simulated: " + ", ".join(report.unmodelled),
+            wrapped("simulated: " + (", ".join(report.effects) or "nothing, no block is analog")),
+            wrapped("not simulated: " + ", ".join(report.unmodelled)),
         ]
     )
 

@@ -1,0 +1,393 @@
+"""The ``dse`` command: each verb, each exit code, strict JSON, and what it says about bad input."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import dse.commands.explore
+import dse.commands.map
+import dse.exploration.sweep
+from dse.cli import main
+from dse.errors import TimeLimitError
+
+PAIR = ("tiny_edge", "tiny_moe")
+FRACTIONS = "mapping.digital_fraction=0,0.5"
+
+
+def refuse(token):
+    raise AssertionError(f"{token} is no JSON")
+
+
+def strict(text):
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture
+def dse_at(tmp_path, monkeypatch, capsys):
+    """Runs a command in an empty folder; returns exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def bad(text, path="spec.yaml"):
+    Path(path).write_text(text, encoding="utf-8")
+    return path
+
+
+COMMANDS = {
+    "check": ["check", "tiny_edge", "tiny_moe", "pcm_generic"],
+    "show": ["show", "tiny_edge", "--set", "dies.soc.count=2"],
+    "schema": ["schema", "arch"],
+    "examples": ["examples"],
+    "doctor": ["doctor"],
+    "core": ["core", "server_pcm3d"],
+    "score": ["score", "tiny_moe", "--top", "3"],
+    "map": ["map", *PAIR, "--max-sensitivity-share", "0.6"],
+    "map by rule": ["map", *PAIR, "--rule", "all_digital"],
+    "evaluate": ["evaluate", *PAIR],
+    "evaluate by rule": ["evaluate", *PAIR, "--digital-fraction", "0.25"],
+    "accuracy": ["accuracy", *PAIR, "--rule", "all_analog", "--draws", "4", "--tokens", "128"],
+    "explore": ["explore", *PAIR, "--set", FRACTIONS, "--set", "scenario.batch=1,8", "-o", "run"],
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_every_command_prints_aligned_text_and_one_strict_json_document(dse_at, words):
+    code, text, _ = dse_at(*words)
+    assert code == 0
+    assert text.strip()
+    if words[0] not in ("schema", "show"):
+        assert max(map(len, text.splitlines())) <= 80
+    code, out, _ = dse_at(*words, "--json")
+    document = strict(out)
+    assert code == 0
+    assert words[0] == "schema" or document["schema_version"] == 1
+
+
+def test_report_writes_a_page(dse_at):
+    dse_at(*COMMANDS["explore"])
+    code, out, _ = dse_at("report", "run", "--json")
+    assert code == 0
+    assert Path(strict(out)["report"]).is_file()
+
+
+def test_examples_are_copied_once_and_work_where_they_are(dse_at):
+    assert dse_at("examples", "--copy", "mine")[0] == 0
+    code, _, err = dse_at("examples", "--copy", "mine")
+    assert code == 2
+    assert "--force" in err
+    assert dse_at("evaluate", "mine/arch_specs/tiny_edge.yaml", "mine/workloads/tiny_moe.yaml")[0] == 0
+
+
+def test_fits_go_to_a_file(dse_at):
+    code, out, err = dse_at("examples", "--fits", "-o", "fits.md")
+    assert code == 0
+    assert Path("fits.md").read_text() == out.rstrip("\n") + "\n"
+    assert "wrote fits.md" in err
+
+
+def test_metrics_have_units_in_their_names_and_add_up(dse_at):
+    document = strict(dse_at("evaluate", *PAIR, "--json")[1])
+    parts = sum(row["energy_pj_per_token"] for row in document["breakdown"])
+    assert parts == pytest.approx(document["energy_pj_per_token"])
+    assert document["tokens_per_j"] == pytest.approx(1e12 / document["energy_pj_per_token"])
+
+
+def test_quiet_silences_remarks_but_not_the_result(dse_at):
+    code, out, err = dse_at(*COMMANDS["explore"], "-q")
+    assert code == 0
+    assert "on the front" in out
+    assert err == ""
+
+
+def test_a_written_mapping_is_taken_up_and_warned_about_elsewhere(dse_at):
+    code, _, err = dse_at("map", *PAIR, "--digital-fraction", "0.25", "-o", ".")
+    assert code == 0
+    assert "wrote mapping.json" in err
+    code, out, err = dse_at("evaluate", *PAIR, "--mapping", "mapping.json")
+    assert code == 0
+    assert "mapping from mapping.json" in out
+    assert err == ""
+    code, _, err = dse_at("evaluate", *PAIR, "--mapping", "mapping.json", "--set", "scenario.batch=4")
+    assert code == 0
+    assert "made for another workload" in err
+    code, _, err = dse_at("evaluate", "server_pcm3d", "olmoe", "--mapping", "mapping.json")
+    assert code == 2
+    assert "map again" in err
+
+
+def test_other_results_go_to_files_too(dse_at):
+    assert dse_at("evaluate", *PAIR, "-o", "evaluation.json")[0] == 0
+    assert strict(Path("evaluation.json").read_text())["energy_pj_per_token"] > 0
+    assert dse_at("score", "tiny_moe", "-o", "scores.csv")[0] == 0
+    assert len(pd.read_csv("scores.csv", comment="#")) == 128  # 4 layers of 32 experts
+    assert dse_at("schema", "device", "-o", "device.json")[0] == 0
+    assert dse_at("show", "tiny_edge", "-o", "copy.yaml")[0] == 0
+    assert dse_at("core", "tiny_edge", "-o", "core.json")[0] == 0
+
+
+EVALUATE, ACCURACY = ["evaluate", *PAIR], ["accuracy", *PAIR]
+BAD_INPUT = [
+    ([], "the following arguments are required: COMMAND"),
+    (["evalute", *PAIR], "unknown command 'evalute', did you mean 'evaluate'?"),
+    (["--json", *EVALUATE], "--json stands before the command"),
+    (["evaluate", "tiny_edge"], "the following arguments are required: WORKLOAD"),
+    ([*EVALUATE, "--digital-fracton=1"], "did you mean --digital-fraction?"),
+    (["evaluate", "tiny_edg", "tiny_moe"], "no such architecture file: 'tiny_edg', did you mean 'tiny_edge'?"),
+    (["evaluate", "tiny_edge", "tiny_mo"], "did you mean 'tiny_moe'?"),
+    ([*EVALUATE, "--set", "scenario.bach=8"], "scenario.bach: unknown key, did you mean 'batch'?"),
+    ([*EVALUATE, "--set", "analog_cores.pcm.adc.bit=6"], "analog_cores.pcm.adc.bit: unknown key, did you mean 'bits'?"),
+    ([*EVALUATE, "--set", "analog_core.pcm.adc.bits=6"], "unknown path, did you mean 'analog_cores'?"),
+    (["map", *PAIR, "--set", "scenarios.batch=6"], "unknown path, did you mean 'scenario'?"),
+    ([*ACCURACY, "--set", "weather=6"], "a path begins with one of"),
+    ([*EVALUATE, "--set", "mapping.digital_fraction=0.5"], "here give --digital-fraction"),
+    ([*EVALUATE, "--set", "scenario.batch=1,8"], "takes one value here (got 1,8); `dse explore` varies several"),
+    ([*EVALUATE, "--set", "scenario.batch"], "write path=value"),
+    ([*EVALUATE, "--mapping", "none.json"], "none.json: no such file"),
+    ([*EVALUATE, "--mapping", "none.json", "--rule", "random"], "--rule has no place"),
+    ([*EVALUATE, "--pin", "attention"], "expected BLOCK=GROUP"),
+    ([*EVALUATE, "--rule", "all_analg"], "did you mean 'all_analog'?"),
+    (["map", *PAIR, "--rule", "random", "--max-sensitivity", "3"], "--max-sensitivity has no effect"),
+    (["map", *PAIR, "--digital-fraction", "2"], "give a number between 0 and 1 (got 2)"),
+    (["map", *PAIR, "--max-sensitivity", "nan"], "give a number >= 0 (got nan)"),
+    (["map", *PAIR, "-o", "missing/mapping.json"], "there is no folder missing; make it first"),
+    (["map", *PAIR, "-o", "/dev/full"], "-o /dev/full: No space left on device"),
+    ([*ACCURACY, "--draws", "5"], "chips come in antithetic pairs: give an even number >= 4 (got 5)"),
+    ([*ACCURACY, "--tokens", "0"], "argument --tokens: give a whole number >= 1 (got 0)"),
+    ([*ACCURACY, "--seed", "-1"], "argument --seed: give a whole number >= 0 (got -1)"),
+    ([*ACCURACY, "--scale", "-1"], "argument --scale: give a number >= 0 (got -1)"),
+    ([*ACCURACY, "--time-s", "60"], "time_s"),
+    (["accuracy", "server_pcm3d", "olmoe"], "no weights, so accuracy cannot be measured"),
+    (["explore", "server_pcm3d", "olmoe", "--accuracy"], "no weights, so accuracy cannot be measured"),
+    (["explore", *PAIR, "--scales", "1,x"], "argument --scales: give a number >= 0 (got x)"),
+    (["explore", *PAIR, "--candidates", "0"], "give a whole number >= 1 (got 0)"),
+    (["explore", *PAIR, "--set", "scenario.batch=0,1"], "scenario.batch: must be greater than 0 (got 0)"),
+    (["explore", *PAIR, "--set", "composition=serial,overlaped"], "must be one of serial, overlapped"),
+    (["explore", *PAIR, "--set", "scenario.batch=1", "--set", "scenario.batch=2"], "given twice"),
+    (["explore", *PAIR, "--set", "dies=[1,2],[3]"], "takes single values"),
+    (["explore", *PAIR, "--limit", "max_area=3"], "unknown metric, did you mean 'area_mm2'?"),
+    (["explore", *PAIR, "--limit", "area=3"], "expected max_METRIC or min_METRIC"),
+    (["explore", *PAIR, "--limit", "max_area_mm2"], "expected max_METRIC=NUMBER"),
+    (["explore", *PAIR, "--set", "analog_cores.pcm.adc.per_tile=64,128"], "changes none of the metrics"),
+    (["explore", *PAIR, "--set", "analog_cores.pcm.read.pulse_ns=64,128"], "cost unchanged: lumped core"),
+    (["explore", *PAIR, "--set", "analog_cores.pcm.dac.bits=6,8"], "changes accuracy only"),
+    (["explore", "no_space.yaml"], "no_space.yaml"),
+    (["report", "no_run"], "no_run"),
+    (["schema", "chip"], "invalid choice: 'chip'"),
+    (["core", "tiny_edge", "--core", "pmc"], "did you mean 'pcm'?"),
+    (["core", "h200_fp8"], "has no analog core"),
+    (["examples", "-o", "list.txt"], "only --fits writes a file"),
+    (["show", "pcm_generic", "--set", "clip=1"], "edit its file instead"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"), BAD_INPUT, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_bad_input_exits_2_and_says_what_to_do(dse_at, words, text):
+    code, out, err = dse_at(*words)
+    assert code == 2
+    assert out == "" or "--json" in words
+    assert text in err
+    assert "Traceback" not in err
+    code, out, err = dse_at(*words, "--json")
+    document = strict(out)
+    assert code == 2
+    assert document["status"] == "bad_input"
+    assert document["schema_version"] == 1
+    assert all(set(p) == {"file", "line", "column", "path", "message"} for p in document["problems"])
+    assert text in err
+
+
+def test_problems_of_a_file_carry_line_and_column(dse_at):
+    name = bad("name: x\nenergy_boundary: fab\n")
+    code, out, err = dse_at("check", name, "--json")
+    document = strict(out)
+    assert code == 2
+    places = {(p["file"], p["line"], p["column"], p["path"]) for p in document["problems"]}
+    assert (name, 2, 18, "energy_boundary") in places
+    assert f"{name}:2:18: energy_boundary: " in err
+    assert document["specs"] == [{"file": name, "kind": "architecture", "ok": False}]
+
+
+def test_check_goes_on_after_a_bad_spec(dse_at):
+    code, out, err = dse_at("check", "tiny_edge", bad("name: [\n"), "tiny_moe")
+    assert code == 2
+    assert out == "tiny_edge: architecture, no problems\ntiny_moe: workload, no problems\n"
+    assert err.startswith("spec.yaml:")
+
+
+def test_verbose_shows_where_bad_input_was_noticed(dse_at):
+    assert "Traceback" in dse_at("evaluate", "tiny_edg", "tiny_moe", "-v")[2]
+
+
+SMALL = ("--set", "analog_cores.pcm.tiles_per_die=10")
+
+
+def test_infeasible_exits_3_with_limit_need_and_have(dse_at):
+    words = ("map", *PAIR, *SMALL, "--max-digital-experts", "0")
+    code, out, err = dse_at(*words)
+    assert code == 3
+    assert "need" in out
+    assert err == ""
+    code, out, _ = dse_at(*words, "--json")
+    document = strict(out)
+    assert code == 3
+    assert document["status"] == "infeasible"
+    cause = document["causes"][0]
+    assert cause["need"] == pytest.approx(384)  # by hand: 128 experts of 3 matrices, one crossbar each
+    assert cause["have"] == pytest.approx(40)  # by hand: 10 tiles of 4 tiers
+    assert cause["short_by"] == pytest.approx(344)
+
+
+def test_a_space_without_a_feasible_point_exits_3_with_the_reasons(dse_at):
+    code, out, _ = dse_at("explore", *PAIR, "--set", FRACTIONS, "--limit", "max_power_mw=0.1", "-o", "run")
+    assert code == 3
+    assert "points: max_power_mw exceeded" in out
+    assert Path("run/points.csv").is_file()
+
+
+def test_a_time_limit_exits_4(dse_at, monkeypatch):
+    def late(*args, **kwargs):
+        raise TimeLimitError("the time limit passed before any answer was found")
+
+    monkeypatch.setattr(dse.commands.map, "solved_mapping", late)
+    code, out, err = dse_at("map", *PAIR, "--json")
+    assert code == 4
+    assert strict(out)["status"] == "time_limit"
+    assert "time limit" in err
+
+
+def test_an_answer_found_in_time_but_unproven_is_printed_with_4(dse_at, monkeypatch):
+    solved = dse.commands.map.solved_mapping
+
+    def unproven(*args, **kwargs):
+        return dataclasses.replace(solved(*args, **kwargs), status="time_limit", bound=float("-inf"))
+
+    monkeypatch.setattr(dse.commands.map, "solved_mapping", unproven)
+    code, out, _ = dse_at("map", *PAIR, "--json", "-o", "mapping.json")
+    document = strict(out)
+    assert code == 4
+    assert document["status"] == "time_limit"
+    assert document["bound"] is None
+    assert Path("mapping.json").is_file()
+
+
+def test_a_defect_exits_1_with_a_traceback(dse_at, monkeypatch):
+    monkeypatch.setattr(dse.commands.map, "solved_mapping", lambda *args, **kwargs: 1 / 0)
+    code, out, err = dse_at("map", *PAIR, "--json")
+    assert code == 1
+    assert strict(out)["status"] == "defect"
+    assert "ZeroDivisionError" in err
+    assert "please report it" in err
+
+
+def test_an_interrupted_command_exits_130(dse_at, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dse.commands.map, "solved_mapping", interrupt)
+    code, out, err = dse_at("map", *PAIR, "--json")
+    assert code == 130
+    assert strict(out)["status"] == "interrupted"
+    assert "interrupted" in err
+
+
+MANY = ("explore", *PAIR, "--set", "scenario.context_tokens=1:60:1", "--set", FRACTIONS, "-o", "run")
+
+
+def test_an_interrupted_exploration_keeps_its_points_and_goes_on(dse_at, monkeypatch):
+    monkeypatch.setattr(dse.exploration.sweep, "CHUNK_POINTS", 7)
+    whole = dse.commands.explore.progress_bars
+    monkeypatch.setattr(dse.commands.explore, "progress_bars", lambda arguments: stop_after(30))
+    code, out, err = dse_at(*MANY, "--json")
+    assert code == 130
+    assert strict(out)["finished_points"] == 35  # by hand: five chunks of 7
+    assert "35 finished points kept in run" in err
+    assert len(pd.read_csv("run/points.csv")) == 35
+    monkeypatch.setattr(dse.commands.explore, "progress_bars", whole)
+    code, out, _ = dse_at(*MANY, "--json")
+    assert code == 0
+    assert strict(out)["status_counts"]["ok"] == 120
+    assert not Path("run/parts").exists()
+
+
+def stop_after(points):
+    def step(stage, done, total):
+        if done >= points:
+            raise KeyboardInterrupt
+
+    return step
+
+
+def started(*words, folder):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_shipped_names_are_found_from_another_folder(tmp_path):
+    process = started("-m", "dse", "evaluate", *PAIR, "--json", folder=tmp_path)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert strict(out)["energy_pj_per_token"] > 0
+
+
+def test_help_names_every_command_and_exit_code(tmp_path):
+    process = started("-m", "dse", "--help", folder=tmp_path)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert all(f"\n    {words[0]} " in out for words in COMMANDS.values())
+    assert "130" in out
+
+
+SLOW = """
+import sys
+import dse.exploration.sweep
+dse.exploration.sweep.CHUNK_POINTS = 5
+from dse.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_ctrl_c_during_an_exploration_exits_130_and_the_same_command_finishes_it(tmp_path):
+    words = ("-c", SLOW, "explore", *PAIR, "--set", "scenario.context_tokens=1:4000:1", "-o", "run")
+    process = started(*words, folder=tmp_path)
+    waited = time.monotonic()
+    while not list(tmp_path.glob("run/parts/*/000003.parquet")) and time.monotonic() - waited < 30:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "finished points kept in run" in err
+    kept = len(pd.read_csv(tmp_path / "run" / "points.csv"))
+    assert 0 < kept < 4000
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["status_counts"]["pending"] == 4000 - kept
+
+
+def test_a_closed_pipe_is_no_error(tmp_path):
+    process = started("-m", "dse", "show", "tiny_edge", folder=tmp_path)
+    process.stdout.close()
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
