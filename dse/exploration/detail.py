@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from dse.exploration.pareto import pareto_mask
 from dse.exploration.space import Space
 from dse.exploration.sweep import design_points
 from dse.mapping.model import Mapping
+from dse.spec.provenance import Provenance
 from dse.spec.values import value_at
 from dse.units import unit_of
 
@@ -68,17 +70,34 @@ def detail_frames(
 
 
 def provenance_frame(space: Space) -> pd.DataFrame:
-    """path, value, unit, source, evidence, spread_fraction, file, line of every value that the inputs give."""
+    """path, value, unit, source, evidence, spread_fraction, file, line of every value that the inputs give.
+
+    Texts stand as the files give them; of an absolute path only the last part, so that no machine's folders show.
+    """
+    loaded = space.workload.loaded
+    owners: list[tuple[object, MappingABC[str, Provenance]]] = [(space.architecture, space.architecture.provenance)]
+    if loaded is not None:
+        owners.append((loaded.spec, loaded.provenance))
     rows = []
-    for owner in (space.architecture, space.workload):
-        for path, origin in owner.provenance.items():
+    for owner, provenance in owners:
+        for path, origin in provenance.items():
             try:
                 value = value_at(owner, path)
             except SpecError:
                 continue
             unit = unit_of(path.split(".")[-1]) or unit_of(path.split(".")[-2] if "." in path else "") or ""
-            rows.append((path, value, unit, origin.source or "", origin.evidence or "", origin.spread_fraction,
-                         origin.file, origin.line))  # fmt: skip
+            shown = without_folders(value) if isinstance(value, str) else value
+            rows.append((path, shown, unit, origin.source or "", origin.evidence or "", origin.spread_fraction,
+                         without_folders(origin.file), origin.line))  # fmt: skip
     return pd.DataFrame(
         rows, columns=["path", "value", "unit", "source", "evidence", "spread_fraction", "file", "line"]
     )
+
+
+def without_folders(text: str) -> str:
+    """The last part of an absolute path; any other text as it stands.
+
+    >>> without_folders("/home/someone/chip.yaml"), without_folders("arch_specs/chip.yaml")
+    ('chip.yaml', 'arch_specs/chip.yaml')
+    """
+    return Path(text).name if text.startswith(("/", "~")) else text

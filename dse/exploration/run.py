@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
+import platform
+import time
 from collections.abc import Callable
 from collections.abc import Mapping as MappingABC
 from pathlib import Path
@@ -49,7 +52,7 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
         SpecError: a path or value of an axis is not allowed.
         ExplorationInterrupted: the user stopped it; the finished points are in its ``study`` (and in ``folder``).
     """
-    tell = progress or (lambda stage, done, total: None)
+    tell, begin = progress or (lambda stage, done, total: None), time.time()
     require_metrics(space.metrics, space.limits)
     if space.accuracy is not None:
         require_accuracy(space.workload, space.accuracy)
@@ -77,12 +80,26 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
     except KeyboardInterrupt:
         study = study_so_far()
         if folder is not None:
-            study.save(folder)
+            log_run(study.save(folder), "interrupted", begin)
         raise ExplorationInterrupted(study) from None
     if folder is not None:
-        study.save(folder)
+        log_run(study.save(folder), "finished", begin)
         parts.clear()
     return study
+
+
+def log_run(folder: Path, event: str, begin: float) -> None:
+    """Adds one line to ``log.jsonl``: what may differ between equal runs."""
+    entry = {
+        "event": event,
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(time.time() - begin, 3),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(entry) + "\n")
 
 
 def require_accuracy(workload: Workload, plan: AccuracyPlan) -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -139,3 +140,13 @@ def test_score_only_workloads_are_marked(study):
     assert study.manifest["accuracy_status"] == "score_only"
     assert study.manifest["score"]["status"] == "score_only"
     assert np.isnan(study.points["loss_increase_nats"]).all()
+
+
+def test_no_file_of_a_run_names_a_folder_of_the_machine(tmp_path):
+    arch, workload = load_architecture("tiny_edge"), load_workload("tiny_moe")
+    folder = tmp_path / "run"
+    explore(Space(architecture=arch, workload=workload, axes={"scenario.batch": [1, 8]}), folder=folder)
+    texts = {p.name: p.read_text() for p in folder.rglob("*") if p.suffix in {".csv", ".json", ".yaml", ".jsonl"}}
+    root = str(Path(dse.__file__).resolve().parents[1])
+    assert "log.jsonl" in texts
+    assert [name for name, text in texts.items() if root in text or str(tmp_path) in text] == []
