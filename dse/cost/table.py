@@ -22,6 +22,7 @@ from dse.cost.option import (
 )
 from dse.cost.power import standing_power_mw
 from dse.spec.architecture import Architecture
+from dse.spec.values import n_points
 from dse.units import Quantity
 from dse.workload.blocks import BlockClass
 from dse.workload.build import Workload
@@ -118,18 +119,14 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
     entries = [[option_cost(arch, workload, c, o) for o in options] for c in workload.classes]
     standing = standing_power_mw(arch)
     capacity = capacity_units(arch, workload)
-    shape = np.broadcast_shapes(
-        *(np.shape(v) for row in entries for e in row for v in e.numbers()),
-        *(np.shape(v) for v in (standing, *capacity.values(), workload.tokens_per_step)),
-    )
-    n_points = shape[0] if shape else 1
+    points = max(n_points(arch), n_points(workload))
 
     def stack(number: Callable[[OptionCost], Quantity]) -> Array:
-        cells = [[np.broadcast_to(np.asarray(number(e), np.float64), (n_points,)) for e in row] for row in entries]
+        cells = [[np.broadcast_to(np.asarray(number(e), np.float64), (points,)) for e in row] for row in entries]
         return np.moveaxis(np.array(cells, dtype=np.float64), 2, 0)
 
     def spread(value: Quantity) -> Array:
-        return np.broadcast_to(np.asarray(value, np.float64), (n_points,))
+        return np.broadcast_to(np.asarray(value, np.float64), (points,))
 
     def of_visit(component: str) -> Callable[[OptionCost], Quantity]:
         return lambda e: e.visit_pj.get(component, 0.0)
