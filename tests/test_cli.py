@@ -371,7 +371,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_ctrl_c_during_an_exploration_exits_130_and_the_same_command_finishes_it(tmp_path):
-    words = ("-c", SLOW, "explore", *PAIR, "--set", "scenario.context_tokens=1:4000:1", "-o", "run")
+    words = ("-c", SLOW, "explore", *PAIR, "--set", "scenario.context_tokens=1:1500:1", "-o", "run")
     process = started(*words, folder=tmp_path)
     waited = time.monotonic()
     while not list(tmp_path.glob("run/parts/*/000003.parquet")) and time.monotonic() - waited < 30:
@@ -381,9 +381,15 @@ def test_ctrl_c_during_an_exploration_exits_130_and_the_same_command_finishes_it
     assert process.returncode == 130
     assert "finished points kept in run" in err
     kept = len(pd.read_csv(tmp_path / "run" / "points.csv"))
-    assert 0 < kept < 4000
+    assert 0 < kept < 1500
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["status_counts"]["pending"] == 4000 - kept
+    assert manifest["status_counts"]["pending"] == 1500 - kept
+    process = started(*words, folder=tmp_path)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(pd.read_csv(tmp_path / "run" / "points.csv")) == 1500
+    events = [json.loads(line)["event"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert events == ["interrupted", "finished"]
 
 
 def test_a_closed_pipe_is_no_error(tmp_path):

@@ -32,12 +32,14 @@ def require_effects(space: Space, mappings: MappingABC[float, Candidate]) -> lis
     """
     remarks, problems = [], []
     for path in idle_axes(space, mappings):
-        lumped = " (cost unchanged: lumped core)" if path.startswith("analog_cores.") else ""
+        why = " (cost unchanged: lumped core)" if path.startswith("analog_cores.") else ""
+        if path == DIGITAL_FRACTION and not space.architecture.analog_cores:
+            why = f" ({space.architecture.name} has no analog core)"
         if not is_noise_path(path):
-            message = f"changes none of the metrics{lumped}; leave it out, or vary one of {useful_paths(space, path)}"
+            message = f"changes none of the metrics{why}; leave it out, or vary one of {useful_paths(space, path)}"
             problems.append(Problem(message, path, "--set"))
         elif space.accuracy is None:
-            message = f"changes accuracy only{lumped}, and accuracy is not measured; add --accuracy or leave it out"
+            message = f"changes accuracy only{why}, and accuracy is not measured; add --accuracy or leave it out"
             problems.append(Problem(message, path, "--set"))
         else:
             remarks.append(f"{path}: cost unchanged: lumped core")

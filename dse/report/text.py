@@ -44,7 +44,7 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
     """The result of ``dse evaluate``."""
     e = evaluation
     lines = [
-        title_text(arch, workload),
+        wrapped(title_text(arch, workload)),
         f"energy boundary: {e.energy_boundary}; composition: {e.composition}",
         wrapped(f"placed by: {mapping.solver or mapping.objective}"),
         "",
