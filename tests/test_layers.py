@@ -9,7 +9,6 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "dse"
 BASE = {"errors", "units"}
-DEFERRING = {"cli.py", "__init__.py", "mapping/worker.py"}  # the worker imports the one solver it runs
 MAY_IMPORT = {
     "errors": set(),
     "units": set(),
@@ -66,13 +65,12 @@ def test_a_module_imports_only_from_layers_below(path):
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_only_noise_imports_torch_and_few_modules_defer_imports(path):
+def test_only_noise_imports_torch_and_no_module_defers_imports(path):
     relative = path.relative_to(PACKAGE)
     for name, deferred, typing_only in imports_of(path):
         if name.split(".")[0] in {"torch", "transformers"} and not typing_only:
             assert relative.parts[0] == "noise", f"{path} imports {name}"
-        if deferred:
-            assert relative.as_posix() in DEFERRING, f"{path} defers {name}"
+        assert not deferred, f"{path} defers {name}"
 
 
 @pytest.mark.parametrize(
