@@ -142,6 +142,8 @@ def core_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse core``."""
     sub.add_argument("architecture", metavar="ARCH", help="architecture file or shipped name")
     sub.add_argument("--core", metavar="NAME", help="core group (default: the first)")
+    sub.add_argument("--rows-used", type=whole(1), metavar="R", help="rows driven in the product (default: all)")
+    sub.add_argument("--cols-used", type=whole(1), metavar="K", help="columns read in the product (default: all)")
     add_sets(sub)
     add_output(sub, "write the JSON document there")
 

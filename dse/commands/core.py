@@ -8,6 +8,7 @@ import dataclasses
 from dse.commands.output import emit, output_file, write_document
 from dse.cost.datasheet import core_datasheet
 from dse.errors import SpecError
+from dse.report.core import core_products, products_text
 from dse.report.text import datasheet_text
 from dse.spec.load import load_architecture
 from dse.spec.suggest import did_you_mean
@@ -24,7 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     if name not in cores:
         raise SpecError(f"{arch.name} has no analog core {name!r}{did_you_mean(name, cores)}")
     core, sheet = cores[name], core_datasheet(cores[name])
-    document = {"core": core.name, **dataclasses.asdict(sheet)}
+    products = core_products(core, arguments.rows_used, arguments.cols_used)
+    document = {"core": core.name, **dataclasses.asdict(sheet), **products}
     write_document(arguments, file, document)
-    emit(arguments, document, lambda: datasheet_text(core, sheet))
+    emit(arguments, document, lambda: datasheet_text(core, sheet) + products_text(products))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dse.cost.tile import mvm_cost, tile_area_mm2
 from dse.spec.architecture import AnalogCore
 from dse.units import Quantity
 
@@ -26,14 +27,14 @@ def core_datasheet(core: AnalogCore) -> Datasheet:
 
     ``TOPS = 2 · rows · cols / T_mvm / 1000``, ``TOPS/W = 2 · rows · cols / E_mvm`` (operations per pJ).
     """
-    ops, mvm = 2.0 * core.rows * core.cols, core.cost.mvm
+    ops, mvm, area = 2.0 * core.rows * core.cols, mvm_cost(core), tile_area_mm2(core)
     tops = ops / mvm.latency_ns / 1000
     return Datasheet(
         mvm_energy_pj=mvm.energy_pj,
         mvm_latency_ns=mvm.latency_ns,
-        area_mm2=core.cost.tile_area_mm2,
+        area_mm2=area,
         power_mw=mvm.energy_pj / mvm.latency_ns,
         tops=tops,
         tops_per_w=ops / mvm.energy_pj,
-        tops_per_mm2=tops / core.cost.tile_area_mm2,
+        tops_per_mm2=tops / area,
     )

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from dse.cost.crossbar import fluid_load_ns, products_energy_pj
+from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.digital import compute_ns, compute_precision, operations_energy_pj
 from dse.cost.link import bytes_per_visit, crossings
 from dse.cost.memory import transfer_ns, transfer_pj
+from dse.cost.tile import LUMPED, mvm_cost
 from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit, FlatPower
 from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
 from dse.workload.blocks import BlockClass, BlockKind
 from dse.workload.build import Workload
 
-VISIT_COMPONENTS: Final = ("analog MVM", "partial sums", "links", "digital compute")
+VISIT_COMPONENTS: Final = (LUMPED, *COMPONENTS, "partial sums", "links", "digital compute")
 ACTIVATION_COMPONENTS: Final = ("weight memory",)
 
 KERNELS: Final[Mapping[BlockKind, int]] = {
@@ -90,14 +92,14 @@ def option_cost(arch: Architecture, workload: Workload, block_class: BlockClass,
 
 def analog_cost(arch: Architecture, workload: Workload, block_class: BlockClass, core: AnalogCore) -> OptionCost:
     """Cost on an analog group: products on the tiles, traffic on the link, partial sums on the host unit."""
-    host, mvm, activations = host_unit(arch), core.cost.mvm, workload.scenario.precision.activations
+    host, mvm, activations = host_unit(arch), mvm_cost(core), workload.scenario.precision.activations
     n_crossbars = block_class.n_crossbars(rows=core.rows, cols=core.cols)
     vector = compute_precision(host, weights=activations, activations=activations)
     additions = block_class.n_partial_sums(rows=core.rows, cols=core.cols) * core.cols
     visit_pj: dict[str, Quantity] = {
-        "analog MVM": products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=mvm.energy_pj),
-        "partial sums": operations_energy_pj(host, ops=additions, precision=vector),
+        part: products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=energy) for part, energy in mvm.parts_pj.items()
     }
+    visit_pj["partial sums"] = operations_energy_pj(host, ops=additions, precision=vector)
     link = arch.link_between(core.die, host.die)
     link_ns: Quantity = 0.0
     fixed_ns: Quantity = 0.0

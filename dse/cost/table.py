@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dse.cost.capacity import capacity_units
+from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.option import (
     ACTIVATION_COMPONENTS,
     VISIT_COMPONENTS,
@@ -117,6 +118,7 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
     """
     options = list_options(arch)
     entries = [[option_cost(arch, workload, c, o) for o in options] for c in workload.classes]
+    present = {component for row in entries for e in row for component in e.visit_pj}
     standing = standing_power_mw(arch)
     capacity = capacity_units(arch, workload)
     points = max(n_points(arch), n_points(workload))
@@ -138,7 +140,7 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
         classes=workload.classes,
         options=options,
         allowed=np.array([[is_allowed(arch, workload, c, o) for o in options] for c in workload.classes]),
-        visit_parts_pj={c: stack(of_visit(c)) for c in VISIT_COMPONENTS},
+        visit_parts_pj={c: stack(of_visit(c)) for c in VISIT_COMPONENTS if c not in COMPONENTS or c in present},
         activation_parts_pj={c: stack(of_activation(c)) for c in ACTIVATION_COMPONENTS},
         compute_ns_per_visit=stack(lambda e: e.compute_ns),
         fetch_ns_per_activation=stack(lambda e: e.fetch_ns),

@@ -13,6 +13,7 @@ from dse.cost.crossbar import products_energy_pj
 from dse.cost.option import host_unit
 from dse.cost.power import flat_power_mw, idle_power_mw
 from dse.cost.table import CostTable
+from dse.cost.tile import mvm_cost
 from dse.evaluation.profile import LayerProfile
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
@@ -72,18 +73,23 @@ def energy_parts(
     for name, power in flat_power_mw(arch).items():
         if name in working:
             add(Part("flat power", "all", name), power * step_ns)
-    for name, energy in embedding_products(arch, workload).items():
-        add(Part("analog MVM", "embedding", name), energy * tokens)
+    for part, energy in embedding_products(arch, workload).items():
+        add(part, energy * tokens)
     return parts
 
 
-def embedding_products(arch: Architecture, workload: Workload) -> Mapping[str, Array]:
+def embedding_products(arch: Architecture, workload: Workload) -> Mapping[Part, Array]:
     """Energy per token that ``counting: ibm_3dcim`` charges for the embedding [pJ], on the first analog group."""
     if workload.counting != "ibm_3dcim" or not arch.analog_cores:
         return {}
     core = arch.analog_cores[0]
     n_crossbars = np.ceil(workload.model.d_model / np.asarray(core.cols, np.float64))
-    return {core.name: np.asarray(products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=core.cost.mvm.energy_pj))}
+    return {
+        Part(part, "embedding", core.name): np.asarray(
+            products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=energy)
+        )
+        for part, energy in mvm_cost(core).parts_pj.items()
+    }
 
 
 def memory_traffic(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.option import host_unit
+from dse.cost.tile import LUMPED, energy_source
 from dse.evaluation.result import Evaluation
 from dse.spec.architecture import Architecture
 from dse.spec.provenance import Provenance
@@ -13,9 +15,9 @@ from dse.spec.provenance import Provenance
 def energy_path(arch: Architecture, component: str, group: str) -> str:
     """Dotted path of the value that a component of the energy of a group is proportional to."""
     analog = {core.name for core in arch.analog_cores}
+    if component in (LUMPED, *COMPONENTS):
+        return f"analog_cores.{group}.cost.{energy_source(arch.core(group), component)}"
     match component:
-        case "analog MVM":
-            return f"analog_cores.{group}.cost.mvm.energy_pj"
         case "weight memory" | "KV cache":
             return f"memories.{arch.unit(group).memory}.energy_pj_per_bit"
         case "links":

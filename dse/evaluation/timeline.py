@@ -13,6 +13,7 @@ from dse.cost.attention import AttentionCost
 from dse.cost.crossbar import busiest_tile_ns
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
+from dse.cost.tile import mvm_cost
 from dse.evaluation.profile import Entry, LayerProfile, Stage
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
@@ -135,7 +136,7 @@ def tile_loads(
             busiest_tile_ns(
                 busiest_visits=np.maximum.reduce([e.busiest(workload, tokens) for e in own]),
                 slices_per_tile=np.ceil(slices / arch.n_tiles(core)),
-                mvm_latency_ns=core.cost.mvm.latency_ns,
+                mvm_latency_ns=mvm_cost(core).latency_ns,
             )
         )
     return loads

@@ -32,17 +32,18 @@ def require_effects(space: Space, mappings: MappingABC[float, Candidate]) -> lis
     """
     remarks, problems = [], []
     for path in idle_axes(space, mappings):
-        why = " (cost unchanged: lumped core)" if path.startswith("analog_cores.") else ""
+        unchanged = cost_remark(space, path)
+        said = f" ({unchanged})" if path.startswith("analog_cores.") else ""
         if path == DIGITAL_FRACTION and not space.architecture.analog_cores:
-            why = f" ({space.architecture.name} has no analog core)"
+            said = f" ({space.architecture.name} has no analog core)"
         if not is_noise_path(path):
-            message = f"changes none of the metrics{why}; leave it out, or vary one of {useful_paths(space, path)}"
+            message = f"changes none of the metrics{said}; leave it out, or vary one of {useful_paths(space, path)}"
             problems.append(Problem(message, path, "--set"))
         elif space.accuracy is None:
-            message = f"changes accuracy only{why}, and accuracy is not measured; add --accuracy or leave it out"
+            message = f"changes accuracy only{said}, and accuracy is not measured; add --accuracy or leave it out"
             problems.append(Problem(message, path, "--set"))
         else:
-            remarks.append(f"{path}: cost unchanged: lumped core")
+            remarks.append(f"{path}: {unchanged}")
     if problems:
         raise SpecError(problems)
     return remarks
@@ -55,8 +56,21 @@ def useful_paths(space: Space, path: str) -> str:
     root, _, rest = path.partition(".")
     if root == "analog_cores":
         core = f"{root}.{rest.partition('.')[0]}"
+        if not is_lumped(space, path):
+            return f"{core}.adc.bits, {core}.adc.per_tile, {core}.read.phases"
         return f"{core}.cost.mvm.energy_pj, {core}.cost.mvm.latency_ns, {core}.cost.tile_area_mm2"
     return f"{DIGITAL_FRACTION}, scenario.batch"
+
+
+def cost_remark(space: Space, path: str) -> str:
+    """Why an axis of an analog core changes no cost."""
+    return "cost unchanged: lumped core" if is_lumped(space, path) else "cost unchanged"
+
+
+def is_lumped(space: Space, path: str) -> bool:
+    """Whether the core that a path lies in is known by its totals only."""
+    name = path.split(".")[1]
+    return any(core.name == name and core.cost.model == "lumped" for core in space.architecture.analog_cores)
 
 
 def idle_axes(space: Space, mappings: MappingABC[float, Candidate]) -> list[str]:

@@ -34,6 +34,11 @@ SERIES: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00
 
 COMPONENTS: Final[dict[str, str]] = {
     "analog MVM": ANALOG,
+    "DAC": "#F0C060",
+    "array": "#C77F00",
+    "ADC": ANALOG,
+    "column periphery": "#F6D8A0",
+    "fixed periphery": "#8F5B00",
     "digital compute": DIGITAL,
     "partial sums": "#7FB8DC",
     "weight memory": "#6E6E6E",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from dse.spec.checks import architecture_violations
+from dse.spec.core_cost import ComponentsCost, LumpedCost, Mvm
 from dse.spec.device import Device
 from dse.spec.device_file import load_device, refuse
 from dse.spec.digest import digest_of
@@ -19,6 +20,12 @@ from dse.spec.provenance import Provenance
 from dse.spec.quantity import CONFIG, Count, Fraction, NonNegative, Number, Positive
 from dse.spec.values import with_values
 from dse.units import Precision, Quantity
+
+__all__ = [
+    "Adc", "AnalogCore", "Architecture", "ArchitectureSpec", "ComponentsCost", "Composition", "Dac", "Device", "Die",
+    "DigitalUnit", "EnergyBoundary", "FlatPower", "Idle", "Limits", "Link", "LumpedCost", "Memory", "Mvm",
+    "PerOperationEnergy", "Range", "Read", "Utilisation", "Weight", "spec_fields",
+]  # fmt: skip
 
 EnergyBoundary = Literal["macro", "die", "package", "board", "wall"]
 Composition = Literal["serial", "overlapped"]
@@ -49,7 +56,7 @@ class Weight:
     scheme: Literal["differential"]
     """``differential``: a positive and a negative side."""
     devices: Count
-    """Devices per weight, both sides together; recorded, a lumped core's cost does not depend on it."""
+    """Devices per weight, both sides together; a lumped core's cost does not depend on it."""
     bit_slices: Annotated[Quantity, Number(ge=1, le=1, integer=True)] = 1
     """Crossbars that share the bits of a weight; only 1 is modelled by this version."""
 
@@ -61,9 +68,9 @@ class Read:
     __pydantic_config__ = CONFIG
 
     phases: Count
-    """Read phases of one matrix-vector product; recorded, a lumped core's cost does not depend on it."""
+    """Read phases of one matrix-vector product; a lumped core's cost does not depend on it."""
     pulse_ns: Positive
-    """Longest input pulse [ns]; recorded, a lumped core's cost does not depend on it."""
+    """Longest input pulse [ns]; a lumped core's cost does not depend on it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -87,7 +94,7 @@ class Dac:
     bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)]
     """Resolution [bit]; 2^bits − 2 steps over the range."""
     encoding: Literal["pulse_width", "amplitude", "bit_serial"] = "pulse_width"
-    """How an input is applied; recorded, a lumped core's cost does not depend on it."""
+    """How an input is applied; a lumped core's cost does not depend on it."""
     range: Range
     """Input range."""
 
@@ -101,35 +108,9 @@ class Adc:
     bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)]
     """Resolution [bit]; 2^bits − 2 steps over the range; also the width of a partial sum on a link."""
     per_tile: Count
-    """Converters of one tile; recorded, a lumped core's cost does not depend on it."""
+    """Converters of one tile; a lumped core's cost does not depend on it."""
     range: Range
     """Output range."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Mvm:
-    """Cost of one matrix-vector product of one crossbar, whatever its fill."""
-
-    __pydantic_config__ = CONFIG
-
-    latency_ns: Positive
-    """Time from input vector to output vector [ns]."""
-    energy_pj: NonNegative
-    """Energy of crossbar, converters and drivers [pJ]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class LumpedCost:
-    """A core known by its totals only."""
-
-    __pydantic_config__ = CONFIG
-
-    model: Literal["lumped"]
-    """``lumped``: one energy and one time per product, one area per tile."""
-    mvm: Mvm
-    """One matrix-vector product."""
-    tile_area_mm2: Positive
-    """Area of one tile: all its tiers and its periphery [mm²]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -170,7 +151,7 @@ class AnalogCore:
     """Input converters."""
     adc: Adc
     """Output converters."""
-    cost: LumpedCost
+    cost: Annotated[LumpedCost | ComponentsCost, Field(discriminator="model")]
     """Energy, time and area."""
     idle: Idle
     """Idle power."""

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from dse.spec.cost_checks import cost_violations
 from dse.spec.device import Device
 from dse.spec.suggest import did_you_mean
+from dse.spec.violation import Violation
 from dse.units import BITS
 
 if TYPE_CHECKING:
     from dse.spec.architecture import AnalogCore, ArchitectureSpec, DigitalUnit
     from dse.spec.scenario import WorkloadSpec
 
+__all__ = ["Violation", "architecture_violations", "device_violations", "lowest_sigma", "workload_violations"]
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")
 _ROUNDING: Final = 1e-9
-
-
-class Violation(NamedTuple):
-    """A rule that is broken: the way to the value (keys, names, positions) and what is wrong."""
-
-    steps: tuple[str | int, ...]
-    message: str
-
-    @property
-    def path(self) -> str:
-        """Dotted path."""
-        return "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in self.steps).removeprefix(".")
 
 
 def architecture_violations(spec: ArchitectureSpec) -> Iterator[Violation]:
@@ -48,6 +40,7 @@ def architecture_violations(spec: ArchitectureSpec) -> Iterator[Violation]:
     for core in spec.analog_cores:
         yield from _reference(("analog_cores", core.name, "die"), core.die, dies, "die")
         yield from _needs_link(spec, core)
+        yield from cost_violations(core)
         yield from device_violations(core.device, ("analog_cores", core.name, "device"))
     for unit in spec.digital_units:
         yield from _reference(("digital_units", unit.name, "die"), unit.die, dies, "die")

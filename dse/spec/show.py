@@ -106,10 +106,11 @@ def _lines(value: Any, spec_class: type, path: str, depth: int) -> Iterator[_Lin
         inner, inner_path = getattr(value, field.name), dot + field.key
         if isinstance(inner, tuple) and inner and dataclasses.is_dataclass(inner[0]):
             yield _Line(depth, field.key, inner_path, None)
-            for entry in inner:
-                yield _Line(depth + 1, entry.name, f"{inner_path}.{entry.name}", None)
-                parts = _lines(entry, type(entry), f"{inner_path}.{entry.name}", depth + 2)
-                yield from (line for line in parts if line.path != f"{inner_path}.{entry.name}.name")
+            for position, entry in enumerate(inner):
+                called = _entry_label(entry, position)
+                yield _Line(depth + 1, called.removeprefix("."), inner_path + called, None)
+                parts = _lines(entry, type(entry), inner_path + called, depth + 2)
+                yield from (line for line in parts if line.path != f"{inner_path}{called}.name")
         elif dataclasses.is_dataclass(inner):
             yield _Line(depth, field.key, inner_path, None)
             yield from _lines(inner, type(inner), inner_path, depth + 1)
@@ -120,6 +121,11 @@ def _lines(value: Any, spec_class: type, path: str, depth: int) -> Iterator[_Lin
                 yield _Line(depth + 1, str(key), f"{inner_path}.{key}", _shown(entry, unit))
         else:
             yield _Line(depth, field.key, inner_path, _shown(inner, unit_of(field.key)))
+
+
+def _entry_label(entry: Any, position: int) -> str:
+    """How an entry of a list is called at the end of a path: its name, else its position."""
+    return f".{entry.name}" if hasattr(entry, "name") else f"[{position}]"
 
 
 def _shown(value: Any, unit: str | None) -> str:
@@ -155,7 +161,7 @@ def _plain(value: Any, path: str, provenance: Mapping[str, Provenance]) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _tree(value, type(value), path, provenance)
     if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
-        return [_tree(entry, type(entry), f"{path}.{entry.name}", provenance) for entry in value]
+        return [_tree(entry, type(entry), path + _entry_label(entry, i), provenance) for i, entry in enumerate(value)]
     if isinstance(value, Mapping):
         return {str(key): _plain(entry, f"{path}.{key}", provenance) for key, entry in value.items()}
     if isinstance(value, np.ndarray):
