@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         arguments = parse(words)
-        verb = importlib.import_module(f"dse.commands.{arguments.command}")
+        verb = importlib.import_module(f"dse.commands.{arguments.module}")
         return int(verb.run(arguments))
     except UsageError as error:
         return fail(words, BAD_INPUT, bad_input(error), f"{error}\n{error.advice}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
+from dse.commands.argument_types import chips, number, numbers, whole
 from dse.errors import SpecError
 
 COMMANDS: Final[dict[str, str]] = {
@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "accuracy": "accuracy of a mapping under device noise",
     "explore": "evaluate a space of designs; write a run folder",
     "report": "write the HTML report of a run folder",
+    "import": "read a model from its Hugging Face config.json; count its parameters",
 }
 """Command → what it does."""
 
@@ -92,11 +93,11 @@ def make_parser() -> argparse.ArgumentParser:
         "check": check_options, "show": show_options, "schema": schema_options, "examples": examples_options,
         "doctor": lambda sub: None, "core": core_options, "score": score_options, "map": map_options,
         "evaluate": evaluate_options, "accuracy": accuracy_options, "explore": explore_options,
-        "report": report_options,
+        "report": report_options, "import": import_options,
     }  # fmt: skip
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common])
-        sub.set_defaults(parser=sub)
+        sub.set_defaults(parser=sub, module=name)
         add_options[name](sub)
     return parser
 
@@ -211,6 +212,15 @@ def report_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("run_folder", metavar="RUN", help="folder that `dse explore` wrote")
 
 
+def import_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse import``."""
+    sub.set_defaults(module="import_hf")
+    sub.add_argument("format", choices=["hf"], help="hf: Hugging Face")
+    sub.add_argument("config", metavar="CONFIG_OR_DIR", help="config.json, or the folder that holds it")
+    sub.add_argument("--array", type=whole(1), metavar="S", help="count crossbars of S x S weights too")
+    add_output(sub, "write a workload file there: decode, batch 32, random scores")
+
+
 def add_pair(sub: argparse.ArgumentParser) -> None:
     """Architecture and workload."""
     sub.add_argument("architecture", metavar="ARCH", help="architecture file or shipped name")
@@ -248,47 +258,3 @@ def add_measurement(sub: argparse.ArgumentParser, *, draws: int) -> None:
                      help=f"chips, in antithetic pairs (default {draws})")  # fmt: skip
     sub.add_argument("--tokens", type=whole(1), default=8192, metavar="N", help="held-out tokens (default 8192)")
     sub.add_argument("--items", type=whole(0), default=0, metavar="N", help="multiple-choice items (default 0)")
-
-
-def whole(low: int) -> Callable[[str], int]:
-    """Reads whole numbers from ``low`` on."""
-
-    def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if value < low:
-            raise argparse.ArgumentTypeError(f"give a whole number >= {low} (got {text})")
-        return value
-
-    return read
-
-
-def number(low: float, high: float = math.inf) -> Callable[[str], float]:
-    """Reads finite numbers from ``low`` to ``high``."""
-    said = f">= {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (low <= value <= high and math.isfinite(value)):
-            raise argparse.ArgumentTypeError(f"give a number {said} (got {text})")
-        return value
-
-    return read
-
-
-def numbers(text: str) -> list[float]:
-    """Reads numbers >= 0, separated by commas."""
-    return [number(0.0)(part) for part in text.split(",")]
-
-
-def chips(text: str) -> int:
-    """Reads an even number of chips."""
-    value = whole(0)(text)
-    if value < 4 or value % 2:
-        raise argparse.ArgumentTypeError(f"chips come in antithetic pairs: give an even number >= 4 (got {text})")
-    return value

@@ -6,7 +6,7 @@ from dse.cost.memory import activation_bytes
 from dse.cost.option import dense_precision, host_unit
 from dse.spec.architecture import Architecture
 from dse.units import BITS, BITS_PER_BYTE, Quantity
-from dse.workload.build import Workload, kv_cache_bytes_per_token
+from dse.workload.build import Workload, kv_cache_bytes
 
 
 def capacity_units(arch: Architecture, workload: Workload) -> dict[str, Quantity]:
@@ -24,11 +24,11 @@ def resident_bytes(arch: Architecture, workload: Workload) -> dict[str, Quantity
     """What lives in the host's memory besides blocks [byte]: KV cache, activations, embedding."""
     model, scenario = workload.model, workload.scenario
     length = scenario.prompt_tokens if scenario.phase == "prefill" else scenario.context_tokens + 1
-    per_token = kv_cache_bytes_per_token(model, bits=BITS[scenario.precision.kv_cache])
+    kv_bytes = kv_cache_bytes(model, tokens=length, bits=BITS[scenario.precision.kv_cache])
     inner = max(model.d_expert * (2 if model.ffn == "gated" else 1), 1)
     embedding_bits = BITS[dense_precision(host_unit(arch), workload)]
     return {
-        "KV cache": scenario.batch * length * per_token,
+        "KV cache": scenario.batch * kv_bytes,
         "activations": activation_bytes(
             tokens=workload.tokens_per_step,
             d_model=model.d_model,

@@ -18,7 +18,8 @@ class OperationCounts:
     """Counts of one step.
 
     ``additions`` counts vector additions of one crossbar output as IBM's 3D-CiM simulator does: joins of row
-    slices, and with ``counting: ibm_3dcim`` also k − 1 combines and 2 residuals per layer and 1 per token.
+    slices, and with ``counting: ibm_3dcim`` also k − 1 combines per layer with experts (k with shared ones), 2
+    residuals per layer and 1 per token.
     """
 
     products: Quantity
@@ -43,5 +44,6 @@ def operation_counts(
             additions = additions + visits * block_class.n_partial_sums(rows=core.rows, cols=core.cols)
     if workload.counting == "ibm_3dcim" and arch.analog_cores:
         products = products + tokens * np.ceil(model.d_model / np.asarray(arch.analog_cores[0].cols))
-        additions = additions + tokens * (model.n_layers * (model.top_k - 1 + 2) + 1)
+        combines = model.n_moe_layers * (model.top_k - 1 + (model.n_shared_experts > 0))
+        additions = additions + tokens * (combines + 2 * model.n_layers + 1)
     return OperationCounts(products=products, additions=additions)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-from dse.errors import Problem, SpecError
-from dse.spec.model import Model
+from dse.errors import SpecError
+from dse.importers.attention_fields import read_attention, read_window
+from dse.importers.config_file import ConfigFile, read_config_file
+from dse.importers.families import REFUSED, SUPPORTED, WRAPPED, Family, family_of, family_of_class, unsupported
+from dse.importers.layer_fields import read_layers, read_shared
+from dse.spec.model import BiasName, Model
+from dse.spec.model_checks import model_contradictions
 
-SUPPORTED: Final = ("olmoe",)
-REQUIRED: Final[dict[str, tuple[str, ...]]] = {
-    "d_model": ("hidden_size",),
-    "n_layers": ("num_hidden_layers",),
-    "n_heads": ("num_attention_heads",),
-    "n_kv_heads": ("num_key_value_heads",),
-    "vocab_size": ("vocab_size",),
-    "n_experts": ("num_experts", "num_local_experts"),
-    "top_k": ("num_experts_per_tok",),
-    "d_expert": ("intermediate_size",),
-}
-"""Field of Model → spellings in the file; a class default never stands in for a missing one."""
+EXPERTS: Final = ("num_experts", "num_local_experts", "n_routed_experts")
+TOP_K: Final = ("num_experts_per_tok", "experts_per_token")
+_INDEXER: Final = ("index_topk", "index_n_heads", "index_head_dim")
+_KEYS: Final[dict[str, str]] = {"top_k": "num_experts_per_tok", "n_kv_heads": "num_key_value_heads"}
+"""Field of Model → key that a broken rule is reported at."""
+
+
+class ImportedConfig(NamedTuple):
+    """What a configuration says."""
+
+    model: Model
+    notes: tuple[str, ...]
+    """What was assumed and what was left out."""
 
 
 def read_config(path: Path) -> Model:
@@ -30,75 +34,114 @@ def read_config(path: Path) -> Model:
     Raises:
         SpecError: missing file, no JSON, an unsupported ``model_type``, missing or contradicting fields.
     """
+    return import_config(path).model
+
+
+def import_config(path: Path) -> ImportedConfig:
+    """The Model that a ``config.json`` (or the folder that holds it) describes, with what was assumed.
+
+    Raises:
+        SpecError: missing file, no JSON, an unsupported ``model_type``, missing or contradicting fields.
+    """
     path = path / "config.json" if path.is_dir() else path
-    config = read_json(path)
-    require_supported(config.get("model_type"), str(path))
-    values, problems = read_fields(config, str(path))
-    if values["n_heads"] and values["d_model"] % values["n_heads"]:
-        problems.append(
-            Problem(f"{values['d_model']} is not a multiple of num_attention_heads", "hidden_size", str(path))
-        )
-    if values["top_k"] > values["n_experts"] > 0:
-        problems.append(Problem(f"{values['top_k']} exceeds the number of experts", "num_experts_per_tok", str(path)))
-    if problems:
-        raise SpecError(problems)
-    head_dim = config.get("head_dim") or values["d_model"] // values["n_heads"]
+    file = read_config_file(path)
+    family, part = supported_family(file)
+    config = file if part is None else file.part(part)
+    if part is not None:
+        config.notes.append(f"only {part} is read: other parts, such as a vision tower, are left out")
+    model = read_model(config, family, name_of(file, path))
+    if not config.problems:
+        for field, message in model_contradictions(model):
+            config.fail(_KEYS.get(field, field), message)
+    if config.problems:
+        raise SpecError(config.problems)
+    return ImportedConfig(model, tuple(dict.fromkeys(config.notes)))
+
+
+def supported_family(file: ConfigFile) -> tuple[Family, str | None]:
+    """The family of a configuration, and the key of the part that describes the language model, if not the whole.
+
+    Raises:
+        SpecError: another family, or parts that are not modelled, or no experts.
+    """
+    kind, classes = file.values.get("model_type"), file.values.get("architectures")
+    by_class = family_of_class(classes[0] if isinstance(classes, list) and classes else None)
+    part = WRAPPED.get(str(kind))
+    inner = file.values.get(part or "")
+    fields = inner if isinstance(inner, dict) else file.values
+    family = family_of(fields.get("model_type", kind)) if part else family_of(kind)
+    if kind is None and by_class is not None:
+        family = by_class
+    if part is not None and not isinstance(inner, dict):
+        file.fail(part, "missing; expected the fields of the language model")
+    elif kind is None and family is None:
+        file.fail("model_type", f"missing (supported: {', '.join(SUPPORTED)})")
+    elif family is None:
+        why = unsupported(str(fields.get("model_type", kind) if part else kind))
+        is_moe = str(kind) in REFUSED or any("expert" in key for way in file.places for key in way)
+        file.fail("model_type", why if is_moe else f"not an MoE: none of {', '.join(EXPERTS)} is given; {why}")
+    elif by_class not in (None, family):
+        assert isinstance(classes, list)
+        file.fail("architectures", f"{classes[0]!r} contradicts model_type = {kind!r}; correct one of the two")
+    elif not any(fields.get(key) for key in EXPERTS):
+        at = next((key for key in EXPERTS if key in file.values), EXPERTS[0])
+        file.fail(at, f"not an MoE: no expert count (one of {', '.join(EXPERTS)})")
+    for key in _INDEXER:
+        if fields.get(key):
+            file.fail(key, "a sparse-attention indexer adds weights and work that this version does not model")
+    if file.problems or family is None:
+        raise SpecError(file.problems)
+    return family, part
+
+
+def read_model(config: ConfigFile, family: Family, name: str) -> Model:
+    """The model that the fields describe; where the configuration has problems its numbers mean nothing."""
+    check_respelled(config)
+    n_layers, d_model = config.count("num_hidden_layers"), config.count("hidden_size")
+    d_expert = config.count(*family.expert_width)
+    attention = read_attention(config, family, d_model)
+    head_bias: tuple[BiasName, ...] = ()
+    if family.has_head_bias_flag and config.flag("lm_head_bias", default=None):
+        head_bias = ("head",)
+    if config.values.get("num_nextn_predict_layers"):
+        config.notes.append("the prediction module (num_nextn_predict_layers) is left out")
     return Model(
-        name=str(config.get("_name_or_path") or path.resolve().parent.name),
-        head_dim=head_dim,
-        qk_norm_parameters_per_layer=(values["n_heads"] + values["n_kv_heads"]) * head_dim,
-        tied_head=bool(config.get("tie_word_embeddings", False)),
-        d_model=values["d_model"],
-        n_layers=values["n_layers"],
-        n_heads=values["n_heads"],
-        n_kv_heads=values["n_kv_heads"],
-        vocab_size=values["vocab_size"],
-        n_experts=values["n_experts"],
-        top_k=values["top_k"],
-        d_expert=values["d_expert"],
+        name=name,
+        d_model=d_model,
+        n_layers=n_layers,
+        vocab_size=config.count("vocab_size"),
+        n_experts=config.count(*EXPERTS),
+        top_k=config.count(*TOP_K),
+        d_expert=d_expert,
+        tied_head=config.flag("tie_word_embeddings", default=False),
+        norm="layer_norm" if family.layer_norm else "rms_norm",
+        biases=(*attention.biases, *family.always_biased, *head_bias),
+        attention_sinks=family.sinks,
+        shared_expert_gate=family.shared == "width",
+        attention=family.attention,
+        **attention.sizes,
+        **read_window(config, family, n_layers),
+        **read_layers(config, family, n_layers),
+        **read_shared(config, family, d_expert),
     )
 
 
-def read_fields(config: dict[str, Any], file: str) -> tuple[dict[str, int], list[Problem]]:
-    """The required counts of a configuration and what is wrong with them; a wrong count reads as 0."""
-    values: dict[str, int] = {}
-    problems: list[Problem] = []
-    for field, spellings in REQUIRED.items():
-        found = {spelling: config[spelling] for spelling in spellings if spelling in config}
-        value = next(iter(found.values()), None)
-        if value is None:
-            problems.append(Problem("missing; a class default is not the checkpoint's value", spellings[0], file))
-        elif any(other != value for other in found.values()):
-            problems.append(Problem(f"contradicting values {found}", " / ".join(found), file))
-        elif isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-            problems.append(Problem(f"expected a whole number > 0 (got {value!r})", next(iter(found)), file))
-            value = None
-        values[field] = value if isinstance(value, int) else 0
-    return values, problems
+def check_respelled(config: ConfigFile) -> None:
+    """Adds a problem for fields that say the same thing in two spellings and differ."""
+    config.agreed("torch_dtype", "dtype")
+    rope, theta = config.values.get("rope_parameters"), config.values.get("rope_theta")
+    inner = rope.get("rope_theta") if isinstance(rope, dict) else None
+    if theta is not None and inner is not None and theta != inner:
+        config.contradict("rope_parameters.rope_theta", inner, "rope_theta", theta)
+    if config.values.get("mlp_bias"):
+        config.fail("mlp_bias", "biases of FFNs are not modelled for this family; write false")
+    if config.values.get("linear_attn_config"):
+        config.fail("linear_attn_config", "linear attention is not modelled by this version")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The fields of a configuration file."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SpecError([Problem("no such file; expected a Hugging Face config.json", file=str(path))]) from None
-    except json.JSONDecodeError as error:
-        problem = Problem(f"not JSON: {error.msg}", file=str(path), line=error.lineno, column=error.colno)
-        raise SpecError([problem]) from None
-    if not isinstance(config, dict):
-        raise SpecError([Problem("expected a JSON object of fields", file=str(path))])
-    return config
-
-
-def require_supported(kind: object, file: str) -> None:
-    """Raises SpecError for a ``model_type`` whose fields are not known."""
-    if kind in SUPPORTED:
-        return
-    near = difflib.get_close_matches(str(kind), SUPPORTED, 1, 0.4)
-    hint = f"; nearest supported: {near[0]}" if near else ""
-    message = (
-        f"model_type {kind!r} is not supported by this version (supported: {', '.join(SUPPORTED)}){hint}; "
-        "give the shape under `model:` in the workload file instead"
-    )
-    raise SpecError([Problem(message, "model_type", file)])
+def name_of(file: ConfigFile, path: Path) -> str:
+    """What to call the model: what the configuration says, else its folder (or the file, if it has its own name)."""
+    said = file.values.get("_name_or_path")
+    if isinstance(said, str) and said:
+        return Path(said).name if Path(said).is_absolute() else said
+    return path.resolve().parent.name if path.name == "config.json" else path.stem

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
+from dse.spec.matrices import attention_shapes, ffn_shapes
 from dse.spec.model import Model
+
+ATTENTION_NAMES: Final = {"kv_a": "kv_a_proj_with_mqa"}
+"""Matrix of an attention block → its name on disk where that is not NAME_proj."""
+NUMBERED_NAMES: Final = {"gate": "w1", "up": "w3", "down": "w2"}
+"""Matrix of an expert → its name on disk in the numbered spelling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,47 +45,45 @@ class Place:
 
 def matrix_keys(model: Model) -> Iterator[MatrixKey]:
     """All matrices of a model but the embedding, in block order."""
-    d = model.d_model
-    query, key = model.n_heads * model.head_dim, model.n_kv_heads * model.head_dim
+    with_experts = set(model.expert_layers)
     for layer in range(model.n_layers):
-        for name, n_out, n_in in (("q", query, d), ("k", key, d), ("v", key, d), ("o", d, query)):
-            yield MatrixKey(f"layers.{layer}.attention", name, "attention", n_out, n_in, layer)
-        if layer < model.n_dense_layers:
+        for shape in attention_shapes(model):
+            yield MatrixKey(f"layers.{layer}.attention", shape.name, "attention", shape.n_out, shape.n_in, layer)
+        if layer not in with_experts:
             yield from ffn_keys(model, f"layers.{layer}.ffn", model.d_dense_ffn, kind="ffn", layer=layer)
             continue
         if model.router == "linear":
-            yield MatrixKey(f"layers.{layer}.router", "router", "router", model.n_experts, d, layer)
+            yield MatrixKey(f"layers.{layer}.router", "router", "router", model.n_experts, model.d_model, layer)
         for expert in range(model.n_experts):
             name = f"layers.{layer}.experts.{expert}"
             yield from ffn_keys(model, name, model.d_expert, kind="expert", layer=layer, expert=expert)
         if model.n_shared_experts:
             yield from ffn_keys(model, f"layers.{layer}.shared", model.d_shared_expert, kind="shared", layer=layer)
-    yield MatrixKey("head", "head", "head", model.vocab_size, d)
+    yield MatrixKey("head", "head", "head", model.vocab_size, model.d_model)
 
 
 def ffn_keys(
     model: Model, block: str, width: int, *, kind: str, layer: int, expert: int | None = None
 ) -> Iterator[MatrixKey]:
     """The matrices of an expert or a dense FFN of that inner width."""
-    for name in ("gate", "up") if model.ffn == "gated" else ("up",):
-        yield MatrixKey(block, name, kind, width, model.d_model, layer, expert)
-    yield MatrixKey(block, "down", kind, model.d_model, width, layer, expert)
+    for shape in ffn_shapes(model, width):
+        yield MatrixKey(block, shape.name, kind, shape.n_out, shape.n_in, layer, expert)
 
 
 def tensor_places(key: MatrixKey, model: Model) -> tuple[Place, ...]:
     """Where a matrix may lie, the usual spelling first.
 
-    Experts: one tensor each, or fused: ``experts.gate_up_proj`` [E, 2F, d] with the gate's rows first, and
-    ``experts.down_proj`` [E, d, F].
+    Experts: one tensor each (Mixtral and Phi call them w1, w3, w2), or fused: ``experts.gate_up_proj`` [E, 2F, d] with
+    the gate's rows first, and ``experts.down_proj`` [E, d, F].
     """
     layer = f"model.layers.{key.layer}"
     match key.kind:
         case "head":
             return (Place("model.embed_tokens.weight" if model.tied_head else "lm_head.weight"),)
         case "attention":
-            return (Place(f"{layer}.self_attn.{key.matrix}_proj.weight"),)
+            return (Place(f"{layer}.self_attn.{ATTENTION_NAMES.get(key.matrix, f'{key.matrix}_proj')}.weight"),)
         case "router":
-            return (Place(f"{layer}.mlp.gate.weight"),)
+            return tuple(Place(f"{layer}.{name}.weight") for name in ("mlp.gate", "block_sparse_moe.gate"))
         case "ffn":
             return (Place(f"{layer}.mlp.{key.matrix}_proj.weight"),)
         case "shared":
@@ -86,7 +91,8 @@ def tensor_places(key: MatrixKey, model: Model) -> tuple[Place, ...]:
             return tuple(Place(f"{layer}.mlp.{name}.{key.matrix}_proj.weight") for name in spellings)
         case _:
             single = Place(f"{layer}.mlp.experts.{key.expert}.{key.matrix}_proj.weight")
-            return single, fused_place(f"{layer}.mlp.experts", key, model)
+            numbered = f"{layer}.block_sparse_moe.experts.{key.expert}.{NUMBERED_NAMES[key.matrix]}.weight"
+            return single, Place(numbered), fused_place(f"{layer}.mlp.experts", key, model)
 
 
 def fused_place(prefix: str, key: MatrixKey, model: Model) -> Place:

@@ -10,6 +10,8 @@ import numpy as np
 
 from dse.spec.cost_checks import cost_violations
 from dse.spec.device import Device
+from dse.spec.model import Model
+from dse.spec.model_checks import model_contradictions
 from dse.spec.suggest import did_you_mean
 from dse.spec.violation import Violation
 from dse.units import BITS
@@ -88,6 +90,9 @@ def workload_violations(spec: WorkloadSpec, given: Iterable[str]) -> Iterator[Vi
         yield Violation(
             ("routing", "zipf_exponent"), "has no meaning with kind: uniform; write kind: zipf or leave it out"
         )
+    if isinstance(spec.model, Model):
+        for field, message in model_contradictions(spec.model):
+            yield Violation(("model", field), message)
     if (spec.sensitivity.rule is None) == (spec.sensitivity.file is None):
         both = "not both" if spec.sensitivity.rule else "none is given"
         yield Violation(("sensitivity",), f"give exactly one of rule and file ({both})")

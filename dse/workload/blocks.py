@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from dse.spec.matrices import attention_shapes, ffn_shapes
 from dse.spec.model import Model
 from dse.units import Quantity
 
@@ -79,21 +80,12 @@ class Block:
 
 def ffn_matrices(model: Model, width: int) -> tuple[Matrix, ...]:
     """Matrices of an expert or a dense FFN of that inner width."""
-    d = model.d_model
-    inner = ("gate", "up") if model.ffn == "gated" else ("up",)
-    return (*(Matrix(name, d, width, 0) for name in inner), Matrix("down", width, d, 1))
+    return tuple(Matrix(*shape) for shape in ffn_shapes(model, width))
 
 
 def attention_matrices(model: Model) -> tuple[Matrix, ...]:
     """Projections of one attention layer."""
-    query, key = model.n_heads * model.head_dim, model.n_kv_heads * model.head_dim
-    d = model.d_model
-    return (
-        Matrix("q", d, query, 0),
-        Matrix("k", d, key, 0),
-        Matrix("v", d, key, 0),
-        Matrix("o", query, d, 1),
-    )
+    return tuple(Matrix(*shape) for shape in attention_shapes(model))
 
 
 def make_blocks(model: Model) -> tuple[Block, ...]:
@@ -103,11 +95,12 @@ def make_blocks(model: Model) -> tuple[Block, ...]:
     router = BlockClass("router", (Matrix("router", d, model.n_experts, 0),))
     expert = BlockClass("expert", ffn_matrices(model, model.d_expert))
     shared = BlockClass("shared", ffn_matrices(model, model.d_shared_expert)) if model.n_shared_experts else None
-    dense = BlockClass("ffn", ffn_matrices(model, model.d_dense_ffn)) if model.n_dense_layers else None
+    dense = BlockClass("ffn", ffn_matrices(model, model.d_dense_ffn)) if model.n_moe_layers < model.n_layers else None
     blocks = [Block("embedding", BlockClass("embedding", (Matrix("embedding", model.vocab_size, d, 0),)), None)]
+    with_experts = set(model.expert_layers)
     for layer in range(model.n_layers):
         blocks.append(Block(f"layers.{layer}.attention", attention, layer))
-        if layer < model.n_dense_layers and dense is not None:
+        if dense is not None and layer not in with_experts:
             blocks.append(Block(f"layers.{layer}.ffn", dense, layer))
             continue
         if model.router == "linear":

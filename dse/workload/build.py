@@ -16,7 +16,7 @@ from dse.spec.model import Model
 from dse.spec.provenance import Provenance
 from dse.spec.scenario import Routing, Scenario, Sensitivity
 from dse.spec.values import with_values
-from dse.units import Quantity
+from dse.units import BITS_PER_BYTE, Quantity
 from dse.workload.blocks import Block, BlockClass, make_blocks
 
 
@@ -100,15 +100,21 @@ def load_workload(path: str | Path, overrides: Mapping[str, object] | Sequence[s
 
 
 def kv_cache_bytes_per_token(model: Model, *, bits: float) -> float:
-    """Bytes kept per token of context over all layers [byte]: 2 · L · h_kv · d_h · bits / 8."""
-    return 2 * model.n_layers * model.n_kv_heads * model.head_dim * bits / 8
+    """Bytes kept per token of context over all layers while no window is full [byte]."""
+    return model.n_layers * model.kv_elements_per_layer * bits / BITS_PER_BYTE
 
 
-def n_parameters(model: Model) -> int:
-    """All parameters: blocks, norms, embedding once more when it is not tied to the head."""
-    weights = sum(block.block_class.n_weights for block in make_blocks(model))
-    norms = (2 * model.d_model + model.qk_norm_parameters_per_layer) * model.n_layers + model.d_model
-    return weights + norms - (model.vocab_size * model.d_model if model.tied_head else 0)
+def kv_cache_bytes(model: Model, *, tokens: Quantity, bits: float) -> Quantity:
+    """Bytes that one sequence of that many tokens keeps over all layers [byte]; a windowed layer keeps its window."""
+    return model.n_layers * tokens_in_view(model, tokens) * model.kv_elements_per_layer * bits / BITS_PER_BYTE
+
+
+def tokens_in_view(model: Model, tokens: Quantity) -> Quantity:
+    """Tokens of a context that a layer keeps and attends to, mean over all layers [tokens]."""
+    if not model.n_windowed_layers:
+        return tokens
+    windowed = model.n_windowed_layers / model.n_layers
+    return (1 - windowed) * tokens + windowed * np.minimum(tokens, model.window_tokens)
 
 
 def active_tokens(visits_per_token: Quantity, tokens: Quantity) -> Quantity:

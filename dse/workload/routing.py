@@ -20,7 +20,7 @@ def expert_visits(workload: Workload) -> Array:
     layer's visits add up to k while none exceeds one visit per token.
     """
     model, routing = workload.model, workload.routing
-    n_layers = model.n_layers - model.n_dense_layers
+    n_layers = model.n_moe_layers
     if routing.kind == "uniform":
         return np.full((n_layers, model.n_experts), model.top_k / model.n_experts)
     popularity = np.arange(1, model.n_experts + 1, dtype=np.float64) ** -float(routing.zipf_exponent)
@@ -54,13 +54,13 @@ def visits_per_token(workload: Workload) -> Array:
     Dense blocks 1; the head in prefill 1/prompt (it runs once per prompt); the embedding 0: a look-up.
     """
     experts = expert_visits(workload)
-    first = workload.model.n_dense_layers
+    row = {layer: index for index, layer in enumerate(workload.model.expert_layers)}
     scenario = workload.scenario
     head = 1 / float(np.max(scenario.prompt_tokens)) if scenario.phase == "prefill" else 1.0
     other = {"embedding": 0.0, "head": head}
     return np.array(
         [
-            experts[block.layer - first, block.expert]
+            experts[row[block.layer], block.expert]
             if block.expert is not None and block.layer is not None
             else other.get(block.kind, 1.0)
             for block in workload.blocks

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from dse.spec.model import Model
 from dse.workload.blocks import make_blocks
-from dse.workload.build import kv_cache_bytes_per_token, load_workload, n_parameters
+from dse.workload.build import kv_cache_bytes_per_token, load_workload
+from dse.workload.parameters import n_parameters
 
 
 @pytest.fixture(scope="module")
