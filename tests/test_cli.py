@@ -362,6 +362,8 @@ def test_help_names_every_command_and_exit_code(tmp_path):
 
 
 SLOW = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits SIGINT ignored
 import sys
 import dse.exploration.sweep
 dse.exploration.sweep.CHUNK_POINTS = 5
