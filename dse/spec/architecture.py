@@ -10,16 +10,18 @@ from typing import Annotated, Literal
 from numpy.typing import ArrayLike
 from pydantic import Field
 
+from dse.spec.analog_core import Adc, AnalogCore, Dac, Idle, Range, Read, Weight
 from dse.spec.checks import architecture_violations
 from dse.spec.core_cost import ComponentsCost, LumpedCost, Mvm
 from dse.spec.device import Device
 from dse.spec.device_file import load_device, refuse
 from dse.spec.digest import digest_of
+from dse.spec.digital_unit import DigitalUnit, FlatPower, Memory, PerOperationEnergy, Utilisation
 from dse.spec.node import OVERRIDE
 from dse.spec.provenance import Provenance
-from dse.spec.quantity import CONFIG, Count, Fraction, NonNegative, Number, Positive
+from dse.spec.quantity import CONFIG, Count, NonNegative, Positive
 from dse.spec.values import with_values
-from dse.units import Precision, Quantity
+from dse.units import Quantity
 
 __all__ = [
     "Adc", "AnalogCore", "Architecture", "ArchitectureSpec", "ComponentsCost", "Composition", "Dac", "Device", "Die",
@@ -45,198 +47,6 @@ class Die:
     """Technology node [nm]."""
     fixed_area_mm2: NonNegative
     """Area of one die that no core or unit accounts for: pads, PHYs, control [mm²]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Weight:
-    """How one weight is stored in devices."""
-
-    __pydantic_config__ = CONFIG
-
-    scheme: Literal["differential"]
-    """``differential``: a positive and a negative side."""
-    devices: Count
-    """Devices per weight, both sides together; a lumped core's cost does not depend on it."""
-    bit_slices: Annotated[Quantity, Number(ge=1, le=1, integer=True)] = 1
-    """Crossbars that share the bits of a weight; only 1 is modelled by this version."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Read:
-    """The read mode that energy, time and noise belong to."""
-
-    __pydantic_config__ = CONFIG
-
-    phases: Count
-    """Read phases of one matrix-vector product; a lumped core's cost does not depend on it."""
-    pulse_ns: Positive
-    """Longest input pulse [ns]; a lumped core's cost does not depend on it."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Range:
-    """How the range of a converter is set."""
-
-    __pydantic_config__ = CONFIG
-
-    mode: Literal["static"]
-    """``static``: fixed after calibration on training text."""
-    method: Literal["abs_max"]
-    """``abs_max``: the largest absolute value seen in calibration."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Dac:
-    """Input converters of a tile."""
-
-    __pydantic_config__ = CONFIG
-
-    bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)]
-    """Resolution [bit]; 2^bits − 2 steps over the range."""
-    encoding: Literal["pulse_width", "amplitude", "bit_serial"] = "pulse_width"
-    """How an input is applied; a lumped core's cost does not depend on it."""
-    range: Range
-    """Input range."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Adc:
-    """Output converters of a tile."""
-
-    __pydantic_config__ = CONFIG
-
-    bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)]
-    """Resolution [bit]; 2^bits − 2 steps over the range; also the width of a partial sum on a link."""
-    per_tile: Count
-    """Converters of one tile; a lumped core's cost does not depend on it."""
-    range: Range
-    """Output range."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Idle:
-    """Power of a tile that is switched on and does nothing."""
-
-    __pydantic_config__ = CONFIG
-
-    on_mw: NonNegative
-    """Idle power of one tile [mW]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class AnalogCore:
-    """A group of identical analog tiles."""
-
-    __pydantic_config__ = CONFIG
-
-    name: str
-    """Name of the core group."""
-    die: str
-    """Die that holds it."""
-    tiles_per_die: Count
-    """Tiles on one die."""
-    tiers_per_tile: Count
-    """Crossbars behind one periphery; one of them works at a time."""
-    rows: Count
-    """Weights along the input of one crossbar."""
-    cols: Count
-    """Weights along the output of one crossbar."""
-    device: Device
-    """Memory device (in a file: the path of its YAML)."""
-    weight: Weight | None = None
-    """Devices per weight."""
-    read: Read | None = None
-    """Read mode."""
-    dac: Dac
-    """Input converters."""
-    adc: Adc
-    """Output converters."""
-    cost: Annotated[LumpedCost | ComponentsCost, Field(discriminator="model")]
-    """Energy, time and area."""
-    idle: Idle
-    """Idle power."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Utilisation:
-    """Shares of the peak that are reached."""
-
-    __pydantic_config__ = CONFIG
-
-    compute_fraction: Fraction
-    """Share of the peak operation rate [-]."""
-    bandwidth_fraction: Fraction
-    """Share of the memory bandwidth [-]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class PerOperationEnergy:
-    """Energy counted per operation, plus idle power."""
-
-    __pydantic_config__ = CONFIG
-
-    model: Literal["per_operation"]
-    """``per_operation``: operations, memory traffic and idle power are counted apart."""
-    op_pj: Mapping[Precision, NonNegative]
-    """Energy of one operation (a multiply-accumulate is two) [pJ], by precision."""
-    idle_mw: NonNegative
-    """Idle power of one unit [mW]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class FlatPower:
-    """One power for the whole unit, its memory and its links."""
-
-    __pydantic_config__ = CONFIG
-
-    model: Literal["flat_power"]
-    """``flat_power``: full power for the whole step while anything is placed on the unit."""
-    power_mw: Positive
-    """Power of one unit [mW]; covers its memory, links and vector work."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class DigitalUnit:
-    """A group of identical digital units that share one memory."""
-
-    __pydantic_config__ = CONFIG
-
-    name: str
-    """Name of the core group."""
-    die: str
-    """Die that holds it."""
-    units_per_die: Count
-    """Units on one die."""
-    peak_ops_per_ns: Annotated[Mapping[Precision, Positive], Field(min_length=1)]
-    """Peak rate of one unit [operations/ns] (a multiply-accumulate is two), by precision."""
-    utilisation: Utilisation
-    """Shares of the peaks that are reached."""
-    launch_ns: NonNegative
-    """Time before each kernel [ns]."""
-    precisions: Annotated[tuple[Precision, ...], Field(min_length=1)]
-    """Formats in which experts may be stored on this unit."""
-    memory: str
-    """Memory that holds its weights."""
-    energy: Annotated[PerOperationEnergy | FlatPower, Field(discriminator="model")]
-    """How energy is counted."""
-    area_mm2: NonNegative
-    """Area of one unit [mm²]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Memory:
-    """A memory of the package."""
-
-    __pydantic_config__ = CONFIG
-
-    name: str
-    """Name that digital units refer to."""
-    capacity_bytes: Positive
-    """Capacity [byte]."""
-    bandwidth_bytes_per_ns: Positive
-    """Peak bandwidth [byte/ns]."""
-    energy_pj_per_bit: NonNegative
-    """Access energy [pJ/bit]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

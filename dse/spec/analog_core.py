@@ -1,0 +1,123 @@
+"""Groups of identical analog tiles and their converters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dse.spec.core_cost import ComponentsCost, LumpedCost
+from dse.spec.device import Device
+from dse.spec.quantity import CONFIG, Count, NonNegative, Number, Positive
+from dse.units import Quantity
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Weight:
+    """How one weight is stored in devices."""
+
+    __pydantic_config__ = CONFIG
+
+    scheme: Literal["differential"]
+    """``differential``: a positive and a negative side."""
+    devices: Count
+    """Devices per weight, both sides together; a lumped core's cost does not depend on it."""
+    bit_slices: Annotated[Quantity, Number(ge=1, le=1, integer=True)] = 1
+    """Crossbars that share the bits of a weight; only 1 is modelled by this version."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Read:
+    """The read mode that energy, time and noise belong to."""
+
+    __pydantic_config__ = CONFIG
+
+    phases: Count
+    """Read phases of one matrix-vector product; a lumped core's cost does not depend on it."""
+    pulse_ns: Positive
+    """Longest input pulse [ns]; a lumped core's cost does not depend on it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Range:
+    """How the range of a converter is set."""
+
+    __pydantic_config__ = CONFIG
+
+    mode: Literal["static"]
+    """``static``: fixed after calibration on training text."""
+    method: Literal["abs_max"]
+    """``abs_max``: the largest absolute value seen in calibration."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Dac:
+    """Input converters of a tile."""
+
+    __pydantic_config__ = CONFIG
+
+    bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)]
+    """Resolution [bit]; 2^bits − 2 steps over the range."""
+    encoding: Literal["pulse_width", "amplitude", "bit_serial"] = "pulse_width"
+    """How an input is applied; a lumped core's cost does not depend on it."""
+    range: Range
+    """Input range."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Adc:
+    """Output converters of a tile."""
+
+    __pydantic_config__ = CONFIG
+
+    bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)]
+    """Resolution [bit]; 2^bits − 2 steps over the range; also the width of a partial sum on a link."""
+    per_tile: Count
+    """Converters of one tile; a lumped core's cost does not depend on it."""
+    range: Range
+    """Output range."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Idle:
+    """Power of a tile that is switched on and does nothing."""
+
+    __pydantic_config__ = CONFIG
+
+    on_mw: NonNegative
+    """Idle power of one tile [mW]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class AnalogCore:
+    """A group of identical analog tiles."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """Name of the core group."""
+    die: str
+    """Die that holds it."""
+    tiles_per_die: Count
+    """Tiles on one die."""
+    tiers_per_tile: Count
+    """Crossbars behind one periphery; one of them works at a time."""
+    rows: Count
+    """Weights along the input of one crossbar."""
+    cols: Count
+    """Weights along the output of one crossbar."""
+    device: Device
+    """Memory device (in a file: the path of its YAML)."""
+    weight: Weight | None = None
+    """Devices per weight."""
+    read: Read | None = None
+    """Read mode."""
+    dac: Dac
+    """Input converters."""
+    adc: Adc
+    """Output converters."""
+    cost: Annotated[LumpedCost | ComponentsCost, Field(discriminator="model")]
+    """Energy, time and area."""
+    idle: Idle
+    """Idle power."""

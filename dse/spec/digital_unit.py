@@ -1,0 +1,94 @@
+"""Digital units and the memories that feed them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dse.spec.quantity import CONFIG, Count, Fraction, NonNegative, Positive
+from dse.units import Precision
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Utilisation:
+    """Shares of the peak that are reached."""
+
+    __pydantic_config__ = CONFIG
+
+    compute_fraction: Fraction
+    """Share of the peak operation rate [-]."""
+    bandwidth_fraction: Fraction
+    """Share of the memory bandwidth [-]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PerOperationEnergy:
+    """Energy counted per operation, plus idle power."""
+
+    __pydantic_config__ = CONFIG
+
+    model: Literal["per_operation"]
+    """``per_operation``: operations, memory traffic and idle power are counted apart."""
+    op_pj: Mapping[Precision, NonNegative]
+    """Energy of one operation (a multiply-accumulate is two) [pJ], by precision."""
+    idle_mw: NonNegative
+    """Idle power of one unit [mW]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FlatPower:
+    """One power for the whole unit, its memory and its links."""
+
+    __pydantic_config__ = CONFIG
+
+    model: Literal["flat_power"]
+    """``flat_power``: full power for the whole step while anything is placed on the unit."""
+    power_mw: Positive
+    """Power of one unit [mW]; covers its memory, links and vector work."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class DigitalUnit:
+    """A group of identical digital units that share one memory."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """Name of the core group."""
+    die: str
+    """Die that holds it."""
+    units_per_die: Count
+    """Units on one die."""
+    peak_ops_per_ns: Annotated[Mapping[Precision, Positive], Field(min_length=1)]
+    """Peak rate of one unit [operations/ns] (a multiply-accumulate is two), by precision."""
+    utilisation: Utilisation
+    """Shares of the peaks that are reached."""
+    launch_ns: NonNegative
+    """Time before each kernel [ns]."""
+    precisions: Annotated[tuple[Precision, ...], Field(min_length=1)]
+    """Formats in which experts may be stored on this unit."""
+    memory: str
+    """Memory that holds its weights."""
+    energy: Annotated[PerOperationEnergy | FlatPower, Field(discriminator="model")]
+    """How energy is counted."""
+    area_mm2: NonNegative
+    """Area of one unit [mm²]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Memory:
+    """A memory of the package."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """Name that digital units refer to."""
+    capacity_bytes: Positive
+    """Capacity [byte]."""
+    bandwidth_bytes_per_ns: Positive
+    """Peak bandwidth [byte/ns]."""
+    energy_pj_per_bit: NonNegative
+    """Access energy [pJ/bit]."""
