@@ -22,8 +22,9 @@ MAY_IMPORT = {
     "evaluation": {"spec", "workload", "cost", "mapping"},
     "noise": {"spec", "importers", "workload", "devices", "sensitivity", "mapping"},
 }
-ALL = {*MAY_IMPORT, "exploration", "report"}
-MAY_IMPORT["exploration"] = ALL - {"report"}
+ALL = {*MAY_IMPORT, "exploration", "validation", "report"}
+MAY_IMPORT["exploration"] = ALL - {"validation", "report"}
+MAY_IMPORT["validation"] = ALL - {"noise", "report"}
 MAY_IMPORT["report"] = ALL
 MAY_IMPORT["commands"] = ALL
 MAY_IMPORT["cli"] = ALL | {"commands"}

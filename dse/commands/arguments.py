@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "accuracy": "accuracy of a mapping under device noise",
     "explore": "evaluate a space of designs; write a run folder",
     "report": "write the HTML report of a run folder",
+    "validate": "compare dse with closed forms, other programs and measured chips",
     "import": "read a model from its Hugging Face config.json; count its parameters",
 }
 """Command → what it does."""
@@ -93,7 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
         "check": check_options, "show": show_options, "schema": schema_options, "examples": examples_options,
         "doctor": lambda sub: None, "core": core_options, "score": score_options, "map": map_options,
         "evaluate": evaluate_options, "accuracy": accuracy_options, "explore": explore_options,
-        "report": report_options, "import": import_options,
+        "report": report_options, "validate": validate_options, "import": import_options,
     }  # fmt: skip
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common])
@@ -210,6 +211,11 @@ def explore_options(sub: argparse.ArgumentParser) -> None:
 def report_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse report``."""
     sub.add_argument("run_folder", metavar="RUN", help="folder that `dse explore` wrote")
+
+
+def validate_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse validate``."""
+    add_output(sub, "write the page there as Markdown, all rows as CSV beside it")
 
 
 def import_options(sub: argparse.ArgumentParser) -> None:

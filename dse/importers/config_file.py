@@ -147,13 +147,23 @@ def read_config_file(path: Path) -> ConfigFile:
     shown = str(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        fields = json.loads(text, object_pairs_hook=_Pairs)
     except (FileNotFoundError, NotADirectoryError):
         raise SpecError([Problem("no such file; expected a Hugging Face config.json", file=shown)]) from None
     except OSError as error:
         raise SpecError([Problem(f"cannot be read: {error.strerror}", file=shown)]) from None
     except UnicodeDecodeError:
         raise SpecError([Problem("is not a text file; expected JSON", file=shown)]) from None
+    return parse_config(text, shown)
+
+
+def parse_config(text: str, shown: str) -> ConfigFile:
+    """A configuration from its text.
+
+    Raises:
+        SpecError: no JSON object, or a key given twice with different values.
+    """
+    try:
+        fields = json.loads(text, object_pairs_hook=_Pairs)
     except json.JSONDecodeError as error:
         problem = Problem(f"not JSON: {error.msg}", file=shown, line=error.lineno, column=error.colno)
         raise SpecError([problem]) from None

@@ -45,11 +45,20 @@ def import_config(path: Path) -> ImportedConfig:
     """
     path = path / "config.json" if path.is_dir() else path
     file = read_config_file(path)
+    return described_model(file, name_of(file, path))
+
+
+def described_model(file: ConfigFile, name: str) -> ImportedConfig:
+    """The Model that a configuration describes, with what was assumed.
+
+    Raises:
+        SpecError: an unsupported ``model_type``, missing or contradicting fields.
+    """
     family, part = supported_family(file)
     config = file if part is None else file.part(part)
     if part is not None:
         config.notes.append(f"only {part} is read: other parts, such as a vision tower, are left out")
-    model = read_model(config, family, name_of(file, path))
+    model = read_model(config, family, name)
     if not config.problems:
         for field, message in model_contradictions(model):
             config.fail(_KEYS.get(field, field), message)

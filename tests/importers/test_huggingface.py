@@ -3,16 +3,16 @@
 import copy
 import dataclasses
 import json
-from pathlib import Path
 
 import pytest
 
 from dse.errors import SpecError
 from dse.importers.families import FAMILIES, REFUSED, SUPPORTED
 from dse.importers.huggingface import import_config, read_config
+from dse.spec.shipped import shipped_root
 from dse.workload.parameters import crossbar_counts, parameter_counts
 
-FACTS = json.loads((Path(__file__).parent / "released_models.json").read_text(encoding="utf-8"))
+FACTS = json.loads((shipped_root() / "validation" / "released_models.json").read_text(encoding="utf-8"))
 MODELS, EDITED = FACTS["models"], FACTS["edited"]
 OLMOE, MIXTRAL = "allenai/OLMoE-1B-7B-0924", "mistralai/Mixtral-8x7B-v0.1"
 QWEN3, QWEN2 = "Qwen/Qwen3-30B-A3B", "Qwen/Qwen1.5-MoE-A2.7B"

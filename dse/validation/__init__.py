@@ -1,0 +1,1 @@
+"""What dse predicts against what is known: closed forms, other programs, measured silicon."""

@@ -1,0 +1,21 @@
+"""Everything that dse is validated against, in the order of the page."""
+
+from __future__ import annotations
+
+from dse.validation.comparison import Comparison
+from dse.validation.evaluations import compare_evaluations
+from dse.validation.formulas import compare_areas, compare_printed, compare_regressions
+from dse.validation.released_models import compare_crossbars, compare_parameters
+
+
+def validate() -> tuple[Comparison, ...]:
+    """Every comparison, worked out anew from the files in ``validation/``."""
+    return (
+        compare_parameters(),
+        compare_crossbars(),
+        compare_evaluations("counts"),
+        compare_evaluations("paper"),
+        compare_regressions(),
+        compare_printed(),
+        compare_areas(),
+    )
