@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dse.cost.attention import attention_cost
-from dse.cost.option import Option, dense_precision, host_unit
 from dse.cost.table import CostTable
 from dse.evaluation.energy import energy_parts
-from dse.evaluation.points import evaluate_points
 from dse.evaluation.profile import Entry, LayerProfile, Stage, layer_profiles
 from dse.evaluation.result import Evaluation
 from dse.evaluation.timeline import stage_times
@@ -16,14 +14,6 @@ from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.units import NS_PER_S, PJ_PER_J
 from dse.workload.build import Workload
-
-
-def all_digital_mapping(arch: Architecture, workload: Workload) -> Mapping:
-    """Every block on the host unit at the format of its dense weights; capacity is not asked for."""
-    unit = host_unit(arch)
-    option = Option(unit.name, dense_precision(unit, workload))
-    placement = {block.name: option for block in workload.blocks if block.kind != "embedding"}
-    return Mapping(placement=placement, objective="all digital", value=0.0, bound=float("-inf"), status="rule")
 
 
 def without_experts(profiles: tuple[LayerProfile, ...]) -> tuple[LayerProfile, ...]:
@@ -40,15 +30,21 @@ def without_experts(profiles: tuple[LayerProfile, ...]) -> tuple[LayerProfile, .
 
 
 def ceiling(
-    arch: Architecture, workload: Workload, mapping: Mapping, evaluation: Evaluation, costs: CostTable
+    arch: Architecture,
+    workload: Workload,
+    mapping: Mapping,
+    evaluation: Evaluation,
+    costs: CostTable,
+    *,
+    digital: Evaluation,
 ) -> dict[str, float]:
     """Bounds on what analog experts can bring on this machine (first design point).
 
     ``speedup_limit = T(all digital) / T(experts free)`` (Amdahl): the free run keeps dense weights where the mapping
     has them, attention scores and the KV cache, and takes out the routed experts and the idle power of the tiles.
+    ``digital`` is the run of ``all_digital_mapping``; where it does not fit, its figures are those of a memory that is
+    large enough.
     """
-    digital = all_digital_mapping(arch, workload)
-    base = evaluate_points(arch, workload, digital, costs)
     tokens = np.asarray(evaluation.tokens_per_step)
     attention = attention_cost(arch, workload)
     rest = without_experts(layer_profiles(workload, mapping, costs))
@@ -57,15 +53,15 @@ def ceiling(
     parts = energy_parts(arch, workload, costs, rest, attention, tokens=tokens, step_ns=np.full(tokens.shape, free_ns))
     tiles = {core.name for core in arch.analog_cores}
     free_pj = float(sum(v[0] for part, v in parts.items() if part.component != "idle" or part.group not in tiles))
-    base_pj = float(sum(v[0] for part, v in base.energy_parts_pj.items() if part.group not in tiles))
+    base_pj = float(sum(v[0] for part, v in digital.energy_parts_pj.items() if part.group not in tiles))
     n_tokens = float(tokens[0])
-    traffic = {what: float(np.ravel(b)[0]) / n_tokens for (_, what), b in base.traffic_bytes.items()}
+    traffic = {what: float(np.ravel(b)[0]) / n_tokens for (_, what), b in digital.traffic_bytes.items()}
     base_ns, own_ns, own_pj = (
-        float(base.latency_ns[0]),
+        float(digital.latency_ns[0]),
         float(evaluation.latency_ns[0]),
         float(evaluation.energy_pj_per_step),
     )
-    fits = all(np.all(need[:1] <= base.units_available[name][:1]) for name, need in base.units_needed.items())
+    fits = all(np.all(need[:1] <= digital.units_available[name][:1]) for name, need in digital.units_needed.items())
     return {
         "all_digital_fits": float(fits),
         "all_digital_tokens_per_s": n_tokens / base_ns * NS_PER_S,

@@ -24,11 +24,14 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "binding": e.binding if isinstance(e.binding, str) else str(e.binding[0]),
         "composition": e.composition,
         "energy_boundary": e.energy_boundary,
+        "digital_energy_model": e.digital_energy_model,
         "mvm_per_token": products / tokens,
         "mvm_per_step": products,
         "additions_per_token": additions / tokens,
         "additions_per_step": additions,
         "ceiling": None if e.ceiling is None else dict(e.ceiling),
+        "best_digital": best_digital_document(e),
+        "baselines": [baseline.to_dict() for baseline in e.baselines],
         "energy_pj_per_token_by_component": dict(e.by_component.itertuples(index=False, name=None)),
         "energy_pj_per_token_by_block": dict(e.by_block.itertuples(index=False, name=None)),
         "breakdown": e.breakdown().to_dict(orient="records"),
@@ -41,4 +44,18 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
             for name, need in e.units_needed.items()
         },
         "resident_bytes": {name: at_point(size) for name, size in e.resident_bytes.items()},
+    }
+
+
+def best_digital_document(evaluation: Evaluation) -> dict[str, Any] | None:
+    """The best all-digital run with its figures over those of the first design; None where none fits."""
+    best = evaluation.best_digital
+    if best is None or best.tokens_per_j is None or best.tokens_per_s is None:
+        return None
+    return {
+        **best.to_dict(),
+        "tokens_per_j_over_this_design": best.tokens_per_j / at_point(evaluation.tokens_per_j),
+        "tokens_per_s_over_this_design": best.tokens_per_s / at_point(evaluation.tokens_per_s),
+        "same_energy_boundary": best.energy_boundary == evaluation.energy_boundary,
+        "same_energy_model": best.energy_model == evaluation.digital_energy_model,
     }

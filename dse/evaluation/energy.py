@@ -78,6 +78,11 @@ def energy_parts(
     return parts
 
 
+def digital_energy_model(arch: Architecture) -> str:
+    """``flat_power`` where any digital unit is counted so, else ``per_operation``."""
+    return "flat_power" if flat_power_mw(arch) else "per_operation"
+
+
 def embedding_products(arch: Architecture, workload: Workload) -> Mapping[Part, Array]:
     """Energy per token that ``counting: ibm_3dcim`` charges for the embedding [pJ], on the first analog group."""
     if workload.counting != "ibm_3dcim" or not arch.analog_cores:

@@ -64,7 +64,17 @@ def area_frame(parts: Sequence[AreaPart], point: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["part", "die", "area_mm2"])
 
 
-def traffic_frame(traffic_bytes: Mapping[tuple[str, str], Quantity], *, tokens: float, point: int) -> pd.DataFrame:
-    """memory, what, bytes_per_token of one design."""
-    rows = [(memory, what, at_point(moved, point) / tokens) for (memory, what), moved in traffic_bytes.items()]
-    return pd.DataFrame(rows, columns=["memory", "what", "bytes_per_token"])
+def traffic_frame(
+    traffic_bytes: Mapping[tuple[str, str], Quantity],
+    *,
+    tokens: float,
+    point: int,
+    before: Mapping[tuple[str, str], Quantity] | None = None,
+) -> pd.DataFrame:
+    """memory, what, bytes_per_token of one design; with the traffic before, all_digital_bytes_per_token too."""
+    places = dict.fromkeys([*traffic_bytes, *(before or {})])
+    rows = [(*place, at_point(traffic_bytes.get(place, 0.0), point) / tokens) for place in places]
+    frame = pd.DataFrame(rows, columns=["memory", "what", "bytes_per_token"])
+    if before is not None:
+        frame["all_digital_bytes_per_token"] = [at_point(before.get(place, 0.0), point) / tokens for place in places]
+    return frame

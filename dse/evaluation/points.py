@@ -10,7 +10,7 @@ from dse.cost.attention import attention_cost
 from dse.cost.capacity import resident_bytes
 from dse.cost.table import CostTable, cost_table
 from dse.evaluation.counts import operation_counts
-from dse.evaluation.energy import energy_parts, memory_traffic
+from dse.evaluation.energy import digital_energy_model, energy_parts, memory_traffic
 from dse.evaluation.profile import LayerProfile, layer_profiles
 from dse.evaluation.result import Evaluation
 from dse.evaluation.timeline import stage_times, time_by_resource
@@ -49,6 +49,7 @@ def evaluate_points(
         resident_bytes=resident_bytes(arch, workload),
         composition=arch.composition,
         energy_boundary=arch.energy_boundary,
+        digital_energy_model=digital_energy_model(arch),
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dse.cost.area import AreaPart
+from dse.evaluation.baseline import Baseline, best_baseline
 from dse.evaluation.counts import OperationCounts
 from dse.evaluation.document import evaluation_document
 from dse.evaluation.energy import Part
@@ -57,8 +58,14 @@ class Evaluation:
     """``serial`` or ``overlapped``: how the times of core groups add up."""
     energy_boundary: str
     """``macro | die | package | board | wall``: what the energy includes."""
+    digital_energy_model: str
+    """``per_operation`` or ``flat_power`` (of any digital unit): how the digital energy is counted."""
     ceiling: MappingABC[str, float] | None = None
     """What could be gained at most; filled for one design (see ``dse.evaluation.ceiling``)."""
+    all_digital_bytes: MappingABC[tuple[str, str], Array] | None = None
+    """(Memory, what) → bytes of a step if every block were digital on this machine."""
+    baselines: tuple[Baseline, ...] = ()
+    """The same workload on the shipped digital machines, one entry per machine and weight format."""
 
     @property
     def n_points(self) -> int:
@@ -107,8 +114,18 @@ class Evaluation:
 
     @property
     def bytes_per_token(self) -> pd.DataFrame:
-        """memory, what, bytes_per_token [byte/token] that the first design reads."""
-        return traffic_frame(self.traffic_bytes, tokens=at_point(self.tokens_per_step), point=0)
+        """memory, what, bytes_per_token [byte/token] that the first design reads.
+
+        With ``all_digital_bytes_per_token`` beside it where the all-digital run was evaluated too.
+        """
+        return traffic_frame(
+            self.traffic_bytes, tokens=at_point(self.tokens_per_step), point=0, before=self.all_digital_bytes
+        )
+
+    @property
+    def best_digital(self) -> Baseline | None:
+        """The shipped digital machine and weight format with the most tokens per joule; None where none fits."""
+        return best_baseline(self.baselines)
 
     @property
     def binding(self) -> str | NDArray[np.object_]:

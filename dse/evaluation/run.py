@@ -1,10 +1,11 @@
-"""``evaluate``: one mapping on one architecture, limits checked, with breakdown and ceiling."""
+"""``evaluate``: one mapping on one architecture, limits checked, with breakdown, ceiling and baselines."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from dse.cost.table import cost_table
+from dse.evaluation.all_digital import all_digital_mapping, digital_baselines
 from dse.evaluation.ceiling import ceiling
 from dse.evaluation.limits import check_limits
 from dse.evaluation.points import evaluate_points
@@ -15,7 +16,7 @@ from dse.workload.build import Workload
 
 
 def evaluate(arch: Architecture, workload: Workload, mapping: Mapping) -> Evaluation:
-    """Energy, time, area and traffic of a mapping on one architecture, with breakdown and ceiling.
+    """Energy, time, area and traffic of a mapping on one architecture, with its ceiling and the all-digital machines.
 
     Raises:
         InfeasibleError: the mapping needs more than the architecture has.
@@ -24,4 +25,10 @@ def evaluate(arch: Architecture, workload: Workload, mapping: Mapping) -> Evalua
     costs = cost_table(arch, workload)
     evaluation = evaluate_points(arch, workload, mapping, costs)
     check_limits(evaluation, arch)
-    return dataclasses.replace(evaluation, ceiling=ceiling(arch, workload, mapping, evaluation, costs))
+    digital = evaluate_points(arch, workload, all_digital_mapping(arch, workload), costs)
+    return dataclasses.replace(
+        evaluation,
+        ceiling=ceiling(arch, workload, mapping, evaluation, costs, digital=digital),
+        all_digital_bytes=digital.traffic_bytes,
+        baselines=digital_baselines(workload),
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from dse.errors import SpecError
-from dse.evaluation.ceiling import all_digital_mapping
+from dse.evaluation.all_digital import all_digital_mapping
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.source import sourced_breakdown
 from dse.exploration.pareto import pareto_mask

@@ -9,33 +9,38 @@ import pandas as pd
 from dse.cost.option import Option, dense_precision
 from dse.cost.table import CostTable, cost_table
 from dse.spec.architecture import Architecture
+from dse.units import BITS
 from dse.workload.build import Workload
 
 
 def fit(arch: Architecture, workload: Workload) -> dict[str, str | float | int]:
     """Capacity of one architecture against the need of one workload, dense blocks on the host unit.
 
-    As many experts as there is room for go to analog tiles, the others to the host's memory at the format of its
-    dense weights.
+    As many experts as there is room for go to analog tiles, the others to the host's memory: in the format of its
+    dense weights, or in the widest of its narrower ones in which they fit.
     """
     costs = cost_table(arch, workload)
-    host = Option(costs.host, dense_precision(arch.unit(costs.host), workload))
-    at_host = costs.options.index(host)
-    kinds = [block.kind for block in workload.blocks]
+    unit = arch.unit(costs.host)
+    dense_format = dense_precision(unit, workload)
     index = {c: i for i, c in enumerate(costs.classes)}
-    experts = [index[b.block_class] for b in workload.blocks if b.kind == "expert"]
-    dense = [index[b.block_class] for b, kind in zip(workload.blocks, kinds, strict=True) if kind != "expert"]
-    bytes_dense = float(sum(costs.units[0, c, at_host] for c in dense))
-    bytes_expert = float(costs.units[0, experts[0], at_host])
+    classes = [(block.kind, index[block.block_class]) for block in workload.blocks]
+    experts = [c for kind, c in classes if kind == "expert"]
+    at_host = costs.options.index(Option(costs.host, dense_format))
+    bytes_dense = float(sum(costs.units[0, c, at_host] for kind, c in classes if kind != "expert"))
     needed, available, most_analog = analog_room(arch, costs, experts)
-    left = len(experts) - most_analog
     memory = float(costs.capacity_units[costs.resource[costs.host]][0])
-    bytes_needed = bytes_dense + left * bytes_expert
+    narrower = sorted((p for p in unit.precisions if BITS[p] <= BITS[dense_format]), key=lambda p: -BITS[p])
+    for precision in (dense_format, *narrower):
+        per_expert = float(costs.units[0, experts[0], costs.options.index(Option(costs.host, precision))])
+        bytes_needed = bytes_dense + (len(experts) - most_analog) * per_expert
+        if bytes_needed <= memory:
+            break
     return {
         "architecture": arch.name,
         "workload": workload.name,
         "fits": "yes" if bytes_needed <= memory else "no",
         "analog_experts_fraction": most_analog / len(experts),
+        "digital_experts_format": precision if most_analog < len(experts) else "",
         "crossbars_needed": needed,
         "crossbars_available": available,
         "memory_needed_bytes": bytes_needed,
@@ -72,10 +77,11 @@ def fits_markdown(table: pd.DataFrame) -> str:
         "# Which shipped workload fits on which shipped architecture",
         "",
         "Dense blocks, KV cache and activations in the host unit's memory; as many experts as there is room for on",
-        "analog tiles, the others in that memory. Made by `dse examples --fits -o reports/fits.md`.",
+        "analog tiles, the others in that memory, in the format of the dense weights or the widest narrower one in",
+        "which they fit. Made by `dse examples --fits -o reports/fits.md`.",
         "",
-        "| architecture | workload | fits | experts on analog | crossbars needed / there | memory needed / there |",
-        "|---|---|---|---|---|---|",
+        "| architecture | workload | fits | on analog | others | crossbars needed / there | memory needed / there |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in table.to_dict(orient="records"):
         crossbars, memory = "none", "the KV cache alone does not fit"
@@ -86,6 +92,7 @@ def fits_markdown(table: pd.DataFrame) -> str:
         if have > 0:
             memory = f"{need / 1e9:.3f} / {have / 1e9:.3f} GB ({share_text(need, have)})"
         analog = f"{100 * row['analog_experts_fraction']:.1f} %"
-        cells = (row["architecture"], row["workload"], row["fits"], analog, crossbars, memory)
+        others = row["digital_experts_format"] or "–"
+        cells = (row["architecture"], row["workload"], row["fits"], analog, others, crossbars, memory)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from dse.cost.option import host_unit
 from dse.cost.table import cost_table
+from dse.evaluation.all_digital import all_digital_mapping
 from dse.evaluation.ceiling import ceiling
 from dse.evaluation.points import evaluate_points
 from dse.exploration.points import DIGITAL_FRACTION
@@ -103,4 +104,6 @@ def base_ceiling(space: Space, mappings: MappingABC[str, Mapping]) -> dict[str, 
     costs = cost_table(space.architecture, space.workload)
     mapping = max(mappings.values(), key=lambda m: sum(o.precision == "analog" for o in m.placement.values()))
     evaluation = evaluate_points(space.architecture, space.workload, mapping, costs)
-    return ceiling(space.architecture, space.workload, mapping, evaluation, costs)
+    all_digital = all_digital_mapping(space.architecture, space.workload)
+    digital = evaluate_points(space.architecture, space.workload, all_digital, costs)
+    return ceiling(space.architecture, space.workload, mapping, evaluation, costs, digital=digital)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Final
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from dse.evaluation.result import Evaluation
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
 from dse.mapping.model import Mapping
 from dse.noise.result import AccuracyReport
+from dse.report.all_digital import baselines_table, headline
 from dse.report.tables import align, interval_text, quantity_text, significant
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.units import unit_of
@@ -28,6 +30,9 @@ def title_text(arch: Architecture, workload: Workload) -> str:
     routing = workload.routing
     how = "uniform routing (best case)" if routing.kind == "uniform" else f"Zipf routing, s = {routing.zipf_exponent:g}"
     return f"{arch.name} x {workload.name}: {what}, {how}"
+
+
+FORMATS_NOTE: Final = "  * most tokens/J; what narrow weights lose in accuracy is not counted"
 
 
 def wrapped(text: str) -> str:
@@ -49,6 +54,7 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
         wrapped(f"placed by: {mapping.solver or mapping.objective}"),
         "",
         metrics_table(e),
+        wrapped(headline(e)),
         "",
         energy_table(arch, e),
         "",
@@ -58,6 +64,7 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
         capacity_text(e),
         "",
         *ceiling_lines(e),
+        *([] if not e.baselines else ["", baselines_table(e), wrapped(FORMATS_NOTE)]),
     ]
     return "\n".join(lines)
 
@@ -124,12 +131,15 @@ def time_table(evaluation: Evaluation) -> str:
 
 
 def traffic_text(evaluation: Evaluation) -> str:
-    """Bytes per token by memory."""
+    """Bytes per token by memory and kind, all digital on this machine and under this mapping."""
+    frame = evaluation.bytes_per_token
+    columns = [c for c in ("all_digital_bytes_per_token", "bytes_per_token") if c in frame]
     rows = [
-        [row["memory"], row["what"], quantity_text(row["bytes_per_token"], "bytes")]
-        for row in evaluation.bytes_per_token.to_dict(orient="records")
+        [row["memory"], row["what"], *(quantity_text(row[column], "bytes") for column in columns)]
+        for row in frame.to_dict(orient="records")
     ]
-    return align(rows, ["memory", "read per token", ""], right={2})
+    heads = ["all digital", "this mapping"][-len(columns) :]
+    return align(rows, ["memory", "read per token", *heads], right={2, 3})
 
 
 def capacity_text(evaluation: Evaluation) -> str:

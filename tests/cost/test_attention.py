@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dse import cost_table, evaluate, load_architecture, load_workload, option_scores, score_blocks, solve_mapping
 from dse.cost.attention import attention_ops, kv_traffic_bytes
 from dse.cost.capacity import resident_bytes
-from dse.evaluation.ceiling import all_digital_mapping
+from dse.evaluation.all_digital import all_digital_mapping
 from dse.spec.model import Model
 from dse.spec.scenario import Precisions, Scenario
 from dse.workload.build import kv_cache_bytes, kv_cache_bytes_per_token
