@@ -8,7 +8,7 @@ from dse.commands.inputs import chosen_mapping, load_pair
 from dse.commands.output import emit, output_file, write_document
 from dse.evaluation.run import evaluate
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
-from dse.exploration.manifest import UNMODELLED
+from dse.exploration.manifest import unmodelled
 from dse.report.text import evaluation_text, wrapped
 
 
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
         **evaluation.to_dict(),
         "breakdown": breakdown.to_dict(orient="records"),
         "assumed_fraction": assumed_fraction(breakdown),
-        "unmodelled": list(UNMODELLED),
+        "unmodelled": unmodelled(pair.arch),
     }
     write_document(arguments, file, document)
     emit(
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
             [
                 wrapped(how),
                 evaluation_text(pair.arch, pair.workload, mapping, evaluation),
-                wrapped("not modelled: " + "; ".join(UNMODELLED)),
+                wrapped("not modelled: " + "; ".join(unmodelled(pair.arch))),
             ]
         ),
     )

@@ -39,11 +39,14 @@ def attention_ops(model: Model, scenario: Scenario) -> Quantity:
     the two halves of kv_b act on the new token alone, as its one visit counts. In prefill it is costed expanded: kv_b
     makes keys and values of every token once, and pairs meet in the widths of the heads.
     """
+    return 2 * model.n_heads * sum(pair_widths(model, scenario)) * pairs_per_head(model, scenario)
+
+
+def pairs_per_head(model: Model, scenario: Scenario) -> Quantity:
+    """Pairs of positions that one query head scores in a step, all sequences together, mean over all layers [-]."""
     if scenario.phase == "prefill":
-        pairs = prefill_pairs(model, scenario.prompt_tokens)
-    else:
-        pairs = tokens_in_view(model, scenario.context_tokens + 1)
-    return 2 * model.n_heads * sum(pair_widths(model, scenario)) * scenario.batch * pairs
+        return scenario.batch * prefill_pairs(model, scenario.prompt_tokens)
+    return scenario.batch * tokens_in_view(model, scenario.context_tokens + 1)
 
 
 def pair_widths(model: Model, scenario: Scenario) -> tuple[int, int]:

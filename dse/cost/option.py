@@ -44,6 +44,7 @@ class OptionCost:
     fetch_ns: Quantity = 0.0
     path_ns: Quantity = 0.0
     fixed_ns: Quantity = 0.0
+    launch_ns: Quantity = 0.0
     link_ns: Quantity = 0.0
     host_ns: Quantity = 0.0
     units: Quantity = 0.0
@@ -54,7 +55,7 @@ class OptionCost:
         yield from self.visit_pj.values()
         yield from self.activation_pj.values()
         yield from (self.compute_ns, self.fetch_ns, self.path_ns, self.fixed_ns, self.link_ns, self.host_ns)
-        yield from (self.units, self.n_bytes)
+        yield from (self.launch_ns, self.units, self.n_bytes)
 
 
 def host_unit(arch: Architecture) -> DigitalUnit:
@@ -94,12 +95,11 @@ def analog_cost(arch: Architecture, workload: Workload, block_class: BlockClass,
     """Cost on an analog group: products on the tiles, traffic on the link, partial sums on the host unit."""
     host, mvm, activations = host_unit(arch), mvm_cost(core), workload.scenario.precision.activations
     n_crossbars = block_class.n_crossbars(rows=core.rows, cols=core.cols)
-    vector = compute_precision(host, weights=activations, activations=activations)
     additions = block_class.n_partial_sums(rows=core.rows, cols=core.cols) * core.cols
     visit_pj: dict[str, Quantity] = {
         part: products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=energy) for part, energy in mvm.parts_pj.items()
     }
-    visit_pj["partial sums"] = operations_energy_pj(host, ops=additions, precision=vector)
+    host_ns, visit_pj["partial sums"] = additions_cost(arch, workload, ops=additions)
     link = arch.link_between(core.die, host.die)
     link_ns: Quantity = 0.0
     fixed_ns: Quantity = 0.0
@@ -122,21 +122,37 @@ def analog_cost(arch: Architecture, workload: Workload, block_class: BlockClass,
         path_ns=block_class.path_length * mvm.latency_ns,
         fixed_ns=fixed_ns,
         link_ns=link_ns,
-        host_ns=unit_compute_ns(arch, host, ops=additions, precision=vector),
+        host_ns=host_ns,
         units=n_crossbars,
     )
+
+
+def additions_cost(arch: Architecture, workload: Workload, *, ops: Quantity) -> tuple[Quantity, Quantity]:
+    """Time [ns] and energy [pJ] of additions on the host: on its vector lanes, or at its matrix rate without them."""
+    host, activations = host_unit(arch), workload.scenario.precision.activations
+    if host.vector is None:
+        precision = compute_precision(host, weights=activations, activations=activations)
+        energy = operations_energy_pj(host, ops=ops, precision=precision)
+        return unit_compute_ns(arch, host, ops=ops, precision=precision), energy
+    is_flat = isinstance(host.energy, FlatPower)
+    return unit_vector_ns(arch, host, ops=ops), 0.0 * ops if is_flat else ops * host.vector.op_pj
 
 
 def digital_cost(
     arch: Architecture, workload: Workload, block_class: BlockClass, unit: DigitalUnit, precision: Precision
 ) -> OptionCost:
-    """Cost on a digital unit: two operations per weight and visit, all weights read once per activation."""
+    """Cost on a digital unit: two operations per weight and visit, all weights read once per activation.
+
+    ``kernels: per_expert`` starts the kernels of an expert once per activation, one expert after the other.
+    """
     if block_class.kind == "embedding":
         return OptionCost(units=0.0)
     memory = arch.memory(unit.memory)
     used = compute_precision(unit, weights=precision, activations=workload.scenario.precision.activations)
     ops = 2.0 * block_class.n_weights
     n_bytes = block_class.n_weights * BITS[precision] / BITS_PER_BYTE
+    launch_ns = KERNELS[block_class.kind] * unit.launch_ns
+    is_launched_apart = unit.kernels == "per_expert" and block_class.kind == "expert"
     fetch_pj: Quantity = 0.0
     if not isinstance(unit.energy, FlatPower):
         fetch_pj = transfer_pj(n_bytes=n_bytes, energy_pj_per_bit=memory.energy_pj_per_bit)
@@ -149,7 +165,8 @@ def digital_cost(
             bandwidth_bytes_per_ns=memory.bandwidth_bytes_per_ns,
             bandwidth_fraction=unit.utilisation.bandwidth_fraction,
         ),
-        fixed_ns=KERNELS[block_class.kind] * unit.launch_ns,
+        fixed_ns=0.0 if is_launched_apart else launch_ns,
+        launch_ns=launch_ns if is_launched_apart else 0.0,
         units=n_bytes,
         n_bytes=n_bytes,
     )
@@ -160,6 +177,17 @@ def unit_compute_ns(arch: Architecture, unit: DigitalUnit, *, ops: Quantity, pre
     return compute_ns(
         ops=ops,
         peak_ops_per_ns=unit.peak_ops_per_ns[precision],
+        compute_fraction=unit.utilisation.compute_fraction,
+        n_units=arch.n_units(unit),
+    )
+
+
+def unit_vector_ns(arch: Architecture, unit: DigitalUnit, *, ops: Quantity) -> Quantity:
+    """Time of operations on the vector lanes of all units of a group [ns]."""
+    assert unit.vector is not None, unit.name
+    return compute_ns(
+        ops=ops,
+        peak_ops_per_ns=unit.vector.peak_ops_per_ns,
         compute_fraction=unit.utilisation.compute_fraction,
         n_units=arch.n_units(unit),
     )

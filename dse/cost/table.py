@@ -39,8 +39,8 @@ class CostTable:
 
     The time of a group in a stage of n tokens is
     ``max(max_b path_ns, Σ n·λ_b·compute_ns_per_visit, Σ P_b·fetch_ns_per_activation) + max_b fixed_ns
-    + Σ n·λ_b·link_ns_per_visit`` over the blocks b placed there; partial sums of analog blocks add
-    ``Σ n·λ_b·host_ns_per_visit`` to the compute time of the host unit.
+    + Σ n·λ_b·link_ns_per_visit + Σ P_b·launch_ns_per_activation`` over the blocks b placed there; partial sums of
+    analog blocks add ``Σ n·λ_b·host_ns_per_visit`` to the compute time of the host unit, and vector work its time.
     """
 
     classes: tuple[BlockClass, ...]
@@ -59,6 +59,8 @@ class CostTable:
     """Time of the dependent matrices of one visit [ns]; 0 on digital units."""
     fixed_ns: Array
     """Kernel launches, or crossings of the link, once per stage [ns]."""
+    launch_ns_per_activation: Array
+    """Kernel launches of one active block [ns]; 0 where one launch serves all blocks of a stage."""
     link_ns_per_visit: Array
     """Time on the link per visit [ns]."""
     host_ns_per_visit: Array
@@ -97,7 +99,8 @@ class CostTable:
         """One row per block class and option of one design point."""
         columns = (
             "energy_pj_per_visit", "energy_pj_per_activation", "compute_ns_per_visit", "fetch_ns_per_activation",
-            "path_ns", "fixed_ns", "link_ns_per_visit", "host_ns_per_visit", "units", "bytes",
+            "path_ns", "fixed_ns", "launch_ns_per_activation", "link_ns_per_visit", "host_ns_per_visit",
+            "units", "bytes",
         )  # fmt: skip
         arrays = {name: getattr(self, name)[point] for name in columns}
         rows = [
@@ -146,6 +149,7 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
         fetch_ns_per_activation=stack(lambda e: e.fetch_ns),
         path_ns=stack(lambda e: e.path_ns),
         fixed_ns=stack(lambda e: e.fixed_ns),
+        launch_ns_per_activation=stack(lambda e: e.launch_ns),
         link_ns_per_visit=stack(lambda e: e.link_ns),
         host_ns_per_visit=stack(lambda e: e.host_ns),
         units=stack(lambda e: e.units),

@@ -23,7 +23,7 @@ def without_experts(profiles: tuple[LayerProfile, ...]) -> tuple[LayerProfile, .
         entries: dict[Stage, tuple[Entry, ...]] = {}
         for stage, stage_entries in profile.entries.items():
             rest = tuple(e for e in stage_entries if e.kind != "expert")
-            if rest:
+            if rest or not stage_entries:
                 entries[stage] = rest
         kept.append(LayerProfile(profile.multiplicity, entries))
     return tuple(kept)

@@ -14,6 +14,7 @@ from dse.cost.option import host_unit
 from dse.cost.power import flat_power_mw, idle_power_mw
 from dse.cost.table import CostTable
 from dse.cost.tile import mvm_cost
+from dse.cost.vector import vector_costs, vector_stage
 from dse.evaluation.profile import LayerProfile
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
@@ -47,6 +48,7 @@ def energy_parts(
             parts[part] = parts.get(part, 0.0) + value
 
     working: set[str] = {costs.host}
+    vector = vector_costs(arch, workload)
     for profile in profiles:
         for entry in (e for entries in profile.entries.values() for e in entries):
             at = (slice(None), entry.class_index, entry.option_index)
@@ -59,6 +61,12 @@ def energy_parts(
                 add(Part(component, entry.kind, where), visits * energy[at])
             for component, energy in costs.activation_parts_pj.items():
                 add(Part(component, entry.kind, group), active * energy[at])
+        for stage in profile.entries:
+            work = vector.get(vector_stage(stage, has_experts=profile.has_experts))
+            if work is not None:
+                kind = "ffn" if stage == "experts" and not profile.has_experts else stage
+                part = Part("vector work", "expert" if kind == "experts" else kind, costs.host)
+                add(part, profile.multiplicity * work.pj + 0 * tokens)
         if profile.has_attention:
             add(
                 Part("attention scores", "attention", costs.host),

@@ -53,8 +53,8 @@ def stage_frame(stages: Sequence[StageTime], point: int) -> pd.DataFrame:
 
 
 def slowest_resource(group: GroupTime, point: int) -> str:
-    """The resource that a group waits for in one design."""
-    times = {resource: at_point(time, point) for resource, time in group.bound_by.items()}
+    """The resource that a group waits for longest in one design."""
+    times = {resource: at_point(time, point) for resource, time in (*group.bound_by.items(), *group.added.items())}
     return max(times, key=times.__getitem__)
 
 

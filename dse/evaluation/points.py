@@ -40,7 +40,7 @@ def evaluate_points(
         latency_ns=step_ns,
         energy_parts_pj=energy_parts(arch, workload, costs, profiles, attention, tokens=tokens, step_ns=step_ns),
         stages=stages,
-        critical_ns=time_by_resource(arch, costs, stages),
+        critical_ns=time_by_resource(stages),
         area=area_parts(arch),
         traffic_bytes=memory_traffic(arch, workload, costs, profiles, attention, tokens=tokens),
         counts=operation_counts(arch, workload, costs, profiles),

@@ -19,8 +19,8 @@ from dse.workload.build import Workload
 from dse.workload.routing import expected_busiest, visits_per_token
 
 Array = NDArray[np.float64]
-Stage = Literal["attention", "router", "experts", "head"]
-STAGES: Final[tuple[Stage, ...]] = ("attention", "router", "experts", "head")
+Stage = Literal["attention", "router", "experts", "combine", "head"]
+STAGES: Final[tuple[Stage, ...]] = ("attention", "router", "experts", "combine", "head")
 STAGE_OF: Final[MappingABC[BlockKind, Stage]] = {
     "attention": "attention", "router": "router", "expert": "experts", "shared": "experts", "ffn": "experts",
     "head": "head",
@@ -77,6 +77,11 @@ class LayerProfile:
         """Whether the profile is a layer (the head is a profile of its own)."""
         return "attention" in self.entries
 
+    @property
+    def has_experts(self) -> bool:
+        """Whether the profile is a layer with routed experts."""
+        return "combine" in self.entries
+
 
 def layer_profiles(workload: Workload, mapping: Mapping, costs: CostTable) -> tuple[LayerProfile, ...]:
     """Profiles of all layers and of the head.
@@ -110,8 +115,10 @@ def layer_profiles(workload: Workload, mapping: Mapping, costs: CostTable) -> tu
 def stage_entries(
     groups: MappingABC[tuple[BlockKind, int, int], list[float]],
 ) -> dict[Stage, tuple[Entry, ...]]:
-    """Entries of one layer by stage."""
+    """Entries of one layer by stage; a layer with experts has a combine stage, which holds no blocks."""
     stages: dict[Stage, list[Entry]] = defaultdict(list)
     for (kind, class_index, option_index), visits in groups.items():
         stages[STAGE_OF[kind]].append(Entry(kind, class_index, option_index, np.asarray(visits)))
+        if kind == "expert":
+            stages.setdefault("combine", [])
     return {stage: tuple(stages[stage]) for stage in STAGES if stage in stages}

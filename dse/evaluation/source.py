@@ -25,6 +25,10 @@ def energy_path(arch: Architecture, component: str, group: str) -> str:
             return f"links.{link.name}.energy_pj_per_bit" if link else "links"
         case "idle":
             return f"analog_cores.{group}.idle.on_mw" if group in analog else f"digital_units.{group}.energy.idle_mw"
+        case "vector work":
+            return f"digital_units.{group}.vector.op_pj"
+        case "partial sums" if arch.unit(group).vector is not None:
+            return f"digital_units.{group}.vector.op_pj"
         case "flat power":
             return f"digital_units.{group}.energy.power_mw"
         case _:

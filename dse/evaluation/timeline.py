@@ -14,6 +14,7 @@ from dse.cost.crossbar import busiest_tile_ns
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
 from dse.cost.tile import mvm_cost
+from dse.cost.vector import VectorCost, vector_costs, vector_stage
 from dse.evaluation.profile import Entry, LayerProfile, Stage
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
@@ -25,20 +26,18 @@ Array = NDArray[np.float64]
 class GroupTime:
     """Time of one group in one stage of one layer, (P,) each [ns].
 
-    ``total = max(bound_by.values()) + fixed + link``.
+    ``total = max(bound_by.values()) + sum(added.values())``.
     """
 
     bound_by: Mapping[str, Array]
     """Resource → time it needs: memory bandwidth, compute, tile load, dependent products."""
-    fixed: Array
-    """Kernel launches, or crossings of the link."""
-    link: Array
-    """Transfer on the link."""
+    added: Mapping[str, Array]
+    """What adds to it → time: kernel launches and vector work, or crossings of the link and transfer on it."""
 
     @property
     def total(self) -> Array:
         """Time of the group [ns]."""
-        return np.asarray(np.maximum.reduce(list(self.bound_by.values())) + self.fixed + self.link)
+        return np.asarray(sum(self.added.values(), np.maximum.reduce(list(self.bound_by.values()))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +65,9 @@ class _Sums:
     fetch: Array
     load: Array
     fixed: Array
+    launch: Array
     link: Array
+    vector: Array
 
 
 def stage_times(
@@ -80,10 +81,14 @@ def stage_times(
 ) -> tuple[StageTime, ...]:
     """Times of every stage of every profile, in the order of execution within a layer."""
     stages = []
+    vector = vector_costs(arch, workload)
     for profile in profiles:
         for stage, entries in profile.entries.items():
             scores = attention if stage == "attention" else None
-            groups = group_times(arch, workload, costs, entries, attention=scores, tokens=tokens)
+            work = vector.get(vector_stage(stage, has_experts=profile.has_experts))
+            groups = group_times(arch, workload, costs, entries, attention=scores, vector=work, tokens=tokens)
+            if not groups:
+                continue
             side_by_side = arch.composition == "overlapped" and stage == "experts"
             stages.append(StageTime(stage, profile.multiplicity, groups, side_by_side))
     return tuple(stages)
@@ -96,17 +101,20 @@ def group_times(
     entries: Sequence[Entry],
     *,
     attention: AttentionCost | None,
+    vector: VectorCost | None,
     tokens: Array,
 ) -> dict[str, GroupTime]:
     """Time of each group that works in a stage."""
-    sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(np.zeros(tokens.shape) for _ in range(6))))
+    sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(np.zeros(tokens.shape) for _ in range(8))))
     for entry in entries:
         at = (slice(None), entry.class_index, entry.option_index)
         group = sums[costs.options[entry.option_index].group]
         visits = entry.visits(workload)
         group.path = np.maximum(group.path, costs.path_ns[at])
         group.compute = group.compute + visits * costs.compute_ns_per_visit[at]
-        group.fetch = group.fetch + entry.activations(tokens) * costs.fetch_ns_per_activation[at]
+        active = entry.activations(tokens)
+        group.fetch = group.fetch + active * costs.fetch_ns_per_activation[at]
+        group.launch = group.launch + active * costs.launch_ns_per_activation[at]
         group.fixed = np.maximum(group.fixed, costs.fixed_ns[at])
         group.link = group.link + visits * costs.link_ns_per_visit[at]
         host_ns = visits * costs.host_ns_per_visit[at]
@@ -117,6 +125,8 @@ def group_times(
         host.compute = host.compute + attention.compute_ns
         host.fetch = host.fetch + attention.fetch_ns
         host.fixed = np.maximum(host.fixed, unit.launch_ns)
+    if vector is not None:
+        sums[costs.host].vector = vector.ns + np.zeros(tokens.shape)
     for name, core_load in tile_loads(arch, workload, costs, entries, tokens).items():
         sums[name].load = core_load
     return {name: as_group_time(arch, costs, name, group) for name, group in sums.items()}
@@ -143,18 +153,19 @@ def tile_loads(
 
 
 def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) -> GroupTime:
-    """The sums of a group under the names of the resources that bind it."""
+    """The sums of a group under the names of the resources that bind it or add to it."""
     if costs.is_analog[name]:
         bound_by = {
             f"{name} dependent products": sums.path,
             f"{name} tile load": np.maximum(sums.load, sums.compute),
         }
-    else:
-        bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
-    return GroupTime(bound_by, sums.fixed, sums.link)
+        return GroupTime(bound_by, {"link latency": sums.fixed, "link bandwidth": sums.link})
+    bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
+    added = {f"{name} kernel launches": sums.fixed + sums.launch}
+    return GroupTime(bound_by, added | ({f"{name} vector work": sums.vector} if np.any(sums.vector) else {}))
 
 
-def time_by_resource(arch: Architecture, costs: CostTable, stages: Sequence[StageTime]) -> dict[str, Array]:
+def time_by_resource(stages: Sequence[StageTime]) -> dict[str, Array]:
     """Resource → its share of the critical path of a step, (P,) [ns]; the shares add up to the step time."""
     shares: dict[str, Array] = {}
 
@@ -164,7 +175,7 @@ def time_by_resource(arch: Architecture, costs: CostTable, stages: Sequence[Stag
     for stage in stages:
         slowest = np.maximum.reduce([g.total for g in stage.groups.values()])
         claimed = np.zeros(slowest.shape, dtype=bool)
-        for group, time in stage.groups.items():
+        for time in stage.groups.values():
             counts = np.ones_like(claimed)
             if stage.side_by_side:
                 counts = (time.total == slowest) & ~claimed
@@ -176,8 +187,6 @@ def time_by_resource(arch: Architecture, costs: CostTable, stages: Sequence[Stag
                 binds = (value == top) & ~taken
                 taken |= binds
                 add(resource, weight * binds * value)
-            is_analog = costs.is_analog[group]
-            add("link latency" if is_analog else f"{group} kernel launches", weight * time.fixed)
-            if is_analog:
-                add("link bandwidth", weight * time.link)
+            for name, value in time.added.items():
+                add(name, weight * value)
     return shares

@@ -16,17 +16,22 @@ from dse.evaluation.points import evaluate_points
 from dse.exploration.points import DIGITAL_FRACTION
 from dse.exploration.space import Space
 from dse.mapping.model import Mapping
-from dse.spec.architecture import FlatPower
+from dse.spec.architecture import Architecture, FlatPower
 
 SCHEMA_VERSION: Final = 1
+VECTOR_WORK: Final = "vector work: norms, softmax, activation functions, routing decisions, residual additions"
 UNMODELLED: Final = (
-    "vector work: norms, softmax, activation functions, routing decisions, residual additions",
     "the embedding look-up (its bytes count against memory capacity)",
     "programming of weights, drift and its refresh, power gating",
     "links inside a die; a block's slices are taken to sit on one die",
     "loss from the precision of digital experts",
 )
-"""What evaluation leaves out, in words."""
+"""What evaluation leaves out on every architecture, in words."""
+
+
+def unmodelled(arch: Architecture) -> list[str]:
+    """What evaluation leaves out on an architecture, in words."""
+    return [*([] if host_unit(arch).vector else [f"{VECTOR_WORK} (the host has no vector unit)"]), *UNMODELLED]
 
 
 def space_manifest(
@@ -67,7 +72,7 @@ def space_manifest(
         "accuracy_status": "score_only",
         "score": dict(scores.attrs),
         "energy_accounting": "flat power" if isinstance(host_unit(arch).energy, FlatPower) else "per operation",
-        "unmodelled": list(UNMODELLED),
+        "unmodelled": unmodelled(arch),
         "reference_point": reference_point(points),
         "ceiling": base_ceiling(space, mappings),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from dse.cost.attention import attention_cost
 from dse.cost.table import CostTable
+from dse.cost.vector import VectorStage, vector_costs, vector_stage
 from dse.mapping.pins import resolve_pins
 from dse.spec.architecture import Architecture
 from dse.units import Quantity
@@ -67,7 +69,8 @@ class Instance:
     energy_pj: Array
     compute_ns: Array
     fetch_ns: Array
-    link_ns: Array
+    added_ns: Array
+    """Time that adds to the busy time: on the link, and launches of each active block."""
     host_ns: Array
     path_ns: Array
     fixed_ns: Array
@@ -79,8 +82,10 @@ class Instance:
     """(S,): memory time of the host that no placement changes: the KV cache."""
     host_fixed_ns: Array
     """(S,): launch time of the host that no placement changes."""
+    host_added_ns: Array
+    """(S,): vector work of the host, which adds to its busy time."""
     background_pj: float
-    """Energy of attention scores and KV cache."""
+    """Energy of attention scores, KV cache and vector work."""
     standing_mw: float
     tokens: float
     """Tokens of a step."""
@@ -125,7 +130,8 @@ def make_instance(
     groups = tuple(costs.is_analog)
     resources = tuple(costs.capacity_units)
     stage_names = [(-1 if b.layer is None else b.layer, STAGE_OF[b.kind]) for b in blocks]
-    stages = tuple(dict.fromkeys(stage_names))
+    combining = workload.model.expert_layers if vector_costs(arch, workload) else ()
+    stages = all_stages(stage_names, combining)
     stage_at = {stage: index for index, stage in enumerate(stages)}
     tokens = at_point(workload.tokens_per_step, costs.n_points, point)
     is_expert = np.array([block.kind == "expert" for block in blocks])
@@ -154,7 +160,7 @@ def make_instance(
         standing_mw=at_point(costs.standing_power_mw, costs.n_points, point),
         tokens=tokens,
         side_by_side=np.array([name == "experts" for _, name in stages]) & (arch.composition == "overlapped"),
-        background_pj=background_pj(arch, workload, costs, point),
+        background_pj=background_pj(arch, workload, costs, stages, point),
         **step_tables(costs, block_class, visits, active, point),
         **host_tables(arch, workload, costs, stages, point),
     )
@@ -172,32 +178,61 @@ def step_tables(costs: CostTable, block_class: Indices, visits: Array, active: A
         "energy_pj": visits * of_block(costs.energy_pj_per_visit) + active * of_block(costs.energy_pj_per_activation),
         "compute_ns": visits * of_block(costs.compute_ns_per_visit),
         "fetch_ns": active * of_block(costs.fetch_ns_per_activation),
-        "link_ns": visits * of_block(costs.link_ns_per_visit),
+        "added_ns": visits * of_block(costs.link_ns_per_visit) + active * of_block(costs.launch_ns_per_activation),
         "host_ns": visits * of_block(costs.host_ns_per_visit),
         "path_ns": of_block(costs.path_ns),
         "fixed_ns": of_block(costs.fixed_ns),
     }
 
 
+def all_stages(of_blocks: Iterable[tuple[int, str]], combining: Collection[int]) -> tuple[tuple[int, str], ...]:
+    """(layer, name) of every stage in the order of execution: those of blocks, and the combine stage of some layers.
+
+    >>> all_stages([(0, "attention"), (0, "experts"), (0, "experts"), (1, "attention")], [0])
+    ((0, 'attention'), (0, 'experts'), (0, 'combine'), (1, 'attention'))
+    """
+    stages: list[tuple[int, str]] = []
+    for layer, name in dict.fromkeys(of_blocks):
+        stages.append((layer, name))
+        if name == "experts" and layer in combining:
+            stages.append((layer, "combine"))
+    return tuple(stages)
+
+
 def host_tables(
     arch: Architecture, workload: Workload, costs: CostTable, stages: tuple[tuple[int, str], ...], point: int
 ) -> dict[str, Array]:
     """(S,) times of the host in each stage that no placement changes."""
-    attention = attention_cost(arch, workload)
+    attention, vector = attention_cost(arch, workload), vector_costs(arch, workload)
     has_attention = np.array([name == "attention" for _, name in stages], dtype=np.float64)
     values = {
         "host_compute_ns": attention.compute_ns,
         "host_fetch_ns": attention.fetch_ns,
         "host_fixed_ns": arch.unit(costs.host).launch_ns,
     }
-    return {name: has_attention * at_point(value, costs.n_points, point) for name, value in values.items()}
+    added = {kind: at_point(cost.ns, costs.n_points, point) for kind, cost in vector.items()}
+    kinds = vector_kinds(workload, stages)
+    return {
+        **{name: has_attention * at_point(value, costs.n_points, point) for name, value in values.items()},
+        "host_added_ns": np.array([added.get(kind, 0.0) for kind in kinds]),
+    }
 
 
-def background_pj(arch: Architecture, workload: Workload, costs: CostTable, point: int) -> float:
-    """Energy of attention scores and KV cache over all layers [pJ]."""
-    attention = attention_cost(arch, workload)
+def vector_kinds(workload: Workload, stages: tuple[tuple[int, str], ...]) -> list[VectorStage]:
+    """(S,): kind of vector work of each stage."""
+    with_experts = set(workload.model.expert_layers)
+    return [vector_stage(name, has_experts=layer in with_experts) for layer, name in stages]
+
+
+def background_pj(
+    arch: Architecture, workload: Workload, costs: CostTable, stages: tuple[tuple[int, str], ...], point: int
+) -> float:
+    """Energy of attention scores, KV cache and vector work over all layers [pJ]."""
+    attention, vector = attention_cost(arch, workload), vector_costs(arch, workload)
     per_layer = attention.compute_pj + attention.memory_pj
-    return workload.model.n_layers * at_point(per_layer, costs.n_points, point)
+    lanes = {kind: at_point(cost.pj, costs.n_points, point) for kind, cost in vector.items()}
+    work = sum(lanes.get(kind, 0.0) for kind in vector_kinds(workload, stages))
+    return workload.model.n_layers * at_point(per_layer, costs.n_points, point) + work
 
 
 def placeable(workload: Workload) -> tuple[Block, ...]:

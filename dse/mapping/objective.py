@@ -55,12 +55,13 @@ class GroupLoads:
     compute: Array
     fetch: Array
     fixed: Array
-    link: Array
+    added: Array
+    """On the link, launches of active blocks, vector work."""
 
     def total_ns(self) -> Array:
-        """(S, G): the largest of path, compute and fetch, plus what is fixed and the link."""
+        """(S, G): the largest of path, compute and fetch, plus what is fixed and what adds."""
         busy: Array = np.maximum(self.path, np.maximum(self.compute, self.fetch))
-        return busy + self.fixed + self.link
+        return busy + self.fixed + self.added
 
 
 def group_loads(instance: Instance, choice: Choice, mask: NDArray[np.bool_]) -> GroupLoads:
@@ -83,7 +84,9 @@ def group_loads(instance: Instance, choice: Choice, mask: NDArray[np.bool_]) -> 
     compute[:, instance.host] += instance.host_compute_ns
     fetch[:, instance.host] += instance.host_fetch_ns
     fixed[:, instance.host] = np.maximum(fixed[:, instance.host], instance.host_fixed_ns)
-    return GroupLoads(largest(instance.path_ns), compute, fetch, fixed, total(instance.link_ns, cell))
+    added = total(instance.added_ns, cell)
+    added[:, instance.host] += instance.host_added_ns
+    return GroupLoads(largest(instance.path_ns), compute, fetch, fixed, added)
 
 
 def units_by_resource(instance: Instance, choice: Choice) -> Array:

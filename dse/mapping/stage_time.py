@@ -72,13 +72,13 @@ def times_by_count(instance: Instance, pool: Pool, options: tuple[int, int], loa
         fixed = np.full(pool.size + 1, loads.fixed[stage, group])
         compute = loads.compute[stage, group] + (host if group == instance.host else np.zeros(pool.size + 1))
         fetch = np.full(pool.size + 1, loads.fetch[stage, group])
-        link = np.full(pool.size + 1, loads.link[stage, group])
+        added = np.full(pool.size + 1, loads.added[stage, group])
         for o, n in own.items():
             path = np.maximum(path, np.where(n > 0, instance.path_ns[block, o], 0.0))
             fixed = np.maximum(fixed, np.where(n > 0, instance.fixed_ns[block, o], 0.0))
             compute = compute + n * instance.compute_ns[block, o]
-            fetch, link = fetch + n * instance.fetch_ns[block, o], link + n * instance.link_ns[block, o]
-        times.append(GroupLoads(path, compute, fetch, fixed, link).total_ns())
+            fetch, added = fetch + n * instance.fetch_ns[block, o], added + n * instance.added_ns[block, o]
+        times.append(GroupLoads(path, compute, fetch, fixed, added).total_ns())
     table = np.array(times)
     total: Array = table.max(axis=0) if instance.side_by_side[stage] else table.sum(axis=0)
     return total
@@ -126,7 +126,7 @@ def add_group_time(
     ):
         program.add_row(f"{kind}[{name}]", [(busy, 1.0), *negative(terms)], ">=", float(constant) / unit_ns)
     add_use(program, own, busy, fixed, unit_ns)
-    return [(busy, 1.0), (fixed, 1.0), *terms_of(instance.link_ns, own)], float(loads.link[cell]) / unit_ns
+    return [(busy, 1.0), (fixed, 1.0), *terms_of(instance.added_ns, own)], float(loads.added[cell]) / unit_ns
 
 
 def add_use(program: Program, own: Entries, busy: Variable, fixed: Variable, unit_ns: float) -> None:

@@ -16,7 +16,7 @@ from dse.spec.core_cost import ComponentsCost, LumpedCost, Mvm
 from dse.spec.device import Device
 from dse.spec.device_file import load_device, refuse
 from dse.spec.digest import digest_of
-from dse.spec.digital_unit import DigitalUnit, FlatPower, Memory, PerOperationEnergy, Utilisation
+from dse.spec.digital_unit import DigitalUnit, FlatPower, Memory, PerOperationEnergy, Utilisation, VectorUnit
 from dse.spec.node import OVERRIDE
 from dse.spec.provenance import Provenance
 from dse.spec.quantity import CONFIG, Count, NonNegative, Positive
@@ -26,7 +26,7 @@ from dse.units import Quantity
 __all__ = [
     "Adc", "AnalogCore", "Architecture", "ArchitectureSpec", "ComponentsCost", "Composition", "Dac", "Device", "Die",
     "DigitalUnit", "EnergyBoundary", "FlatPower", "Idle", "Limits", "Link", "LumpedCost", "Memory", "Mvm",
-    "PerOperationEnergy", "Range", "Read", "Utilisation", "Weight", "spec_fields",
+    "PerOperationEnergy", "Range", "Read", "Utilisation", "VectorUnit", "Weight", "spec_fields",
 ]  # fmt: skip
 
 EnergyBoundary = Literal["macro", "die", "package", "board", "wall"]

@@ -51,6 +51,20 @@ class FlatPower:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class VectorUnit:
+    """Lanes for norms, softmax, activation functions, rotary positions, routing and residual additions."""
+
+    __pydantic_config__ = CONFIG
+
+    peak_ops_per_ns: Positive
+    """Peak rate of the lanes of one unit [operations/ns]; an exponential, root or division is one operation."""
+    op_pj: NonNegative
+    """Energy of one operation [pJ]; a flat-power unit's power covers it."""
+    launch_ns: NonNegative = 0.0
+    """Time before each vector kernel [ns]; 0: fused with the matrix product before it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class DigitalUnit:
     """A group of identical digital units that share one memory."""
 
@@ -68,6 +82,8 @@ class DigitalUnit:
     """Shares of the peaks that are reached."""
     launch_ns: NonNegative
     """Time before each kernel [ns]."""
+    kernels: Literal["grouped", "per_expert"] = "grouped"
+    """``grouped``: one kernel serves all experts of a stage; ``per_expert``: each active expert launches its own."""
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)]
     """Formats in which experts may be stored on this unit."""
     memory: str
@@ -76,6 +92,8 @@ class DigitalUnit:
     """How energy is counted."""
     area_mm2: NonNegative
     """Area of one unit [mm²]."""
+    vector: VectorUnit | None = None
+    """Vector lanes; unset: work without weights costs nothing. The first unit of the file does all of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
