@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dse.errors import DseError, InfeasibleError, MissingExtraError, SpecError
     from dse.evaluation.result import Evaluation
     from dse.evaluation.run import evaluate
+    from dse.exploration.compare import compare
     from dse.exploration.design import Design, design
     from dse.exploration.pareto import pareto_mask
     from dse.exploration.run import explore
@@ -46,6 +47,7 @@ _HOMES = {
     "Study": "exploration.study",
     "Workload": "workload.build",
     "check_accuracy": "noise",
+    "compare": "exploration.compare",
     "core_datasheet": "cost.datasheet",
     "cost_table": "cost.table",
     "design": "exploration.design",
@@ -80,6 +82,7 @@ __all__ = [
     "Study",
     "Workload",
     "check_accuracy",
+    "compare",
     "core_datasheet",
     "cost_table",
     "design",

@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, str]] = {
     "score": "sensitivity scores of the experts",
     "map": "place experts: optimal under limits, with bound and gap, or by a rule",
     "evaluate": "energy, latency, area and traffic of one design",
+    "compare": "two results side by side, input by input and part by part",
     "accuracy": "accuracy of a mapping under device noise",
     "explore": "evaluate a space of designs; write a run folder",
     "report": "write the HTML report of a run folder",
@@ -93,8 +94,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_options = {
         "check": check_options, "show": show_options, "schema": schema_options, "examples": examples_options,
         "doctor": lambda sub: None, "core": core_options, "score": score_options, "map": map_options,
-        "evaluate": evaluate_options, "accuracy": accuracy_options, "explore": explore_options,
-        "report": report_options, "validate": validate_options, "import": import_options,
+        "evaluate": evaluate_options, "compare": compare_options, "accuracy": accuracy_options,
+        "explore": explore_options, "report": report_options, "validate": validate_options, "import": import_options,
     }  # fmt: skip
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common])
@@ -186,6 +187,19 @@ def accuracy_options(sub: argparse.ArgumentParser) -> None:
                      help="factor on the programming noise (default 1)")  # fmt: skip
     sub.add_argument("--time-s", type=number(0.0), default=0.0, metavar="X",
                      help="age of the weights [s]; 0 only in this version")  # fmt: skip
+
+
+def compare_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse compare``."""
+    sub.add_argument("before", metavar="A", help="evaluation.json, RUN, RUN#POINT or (with --workload) ARCH")
+    sub.add_argument("after", metavar="B", help="the same; the mapping of an architecture is as in `dse evaluate`")
+    sub.add_argument("--workload", metavar="WORKLOAD", help="workload that the architectures A and B run")
+    sub.add_argument("--anyway", action="store_true",
+                     help="also where energy boundaries or tasks differ")  # fmt: skip
+    add_sets(sub)
+    add_rules(sub)
+    sub.set_defaults(mapping=None)
+    add_output(sub, "write the comparison there as JSON")
 
 
 def explore_options(sub: argparse.ArgumentParser) -> None:

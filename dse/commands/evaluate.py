@@ -9,6 +9,7 @@ from dse.commands.output import emit, output_file, write_document
 from dse.evaluation.run import evaluate
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
 from dse.exploration.manifest import unmodelled
+from dse.exploration.outcome import input_values
 from dse.report.text import evaluation_text, wrapped
 
 
@@ -21,10 +22,13 @@ def run(arguments: argparse.Namespace) -> int:
     breakdown = sourced_breakdown(pair.arch, evaluation)
     document = {
         "mapping": how,
+        "architecture": pair.arch.name,
+        "workload": pair.workload.name,
         **evaluation.to_dict(),
         "breakdown": breakdown.to_dict(orient="records"),
         "assumed_fraction": assumed_fraction(breakdown),
         "unmodelled": unmodelled(pair.arch),
+        "inputs": input_values(pair.arch, pair.workload),
     }
     write_document(arguments, file, document)
     emit(

@@ -84,6 +84,12 @@ def axis_paths(obj: object, roots: Sequence[str] | None = None) -> tuple[str, ..
     return tuple(path for path, _, _ in _values(obj, _ANYTHING, "") if roots is None or path.split(".")[0] in roots)
 
 
+def flat_values(obj: object, roots: Sequence[str] | None = None) -> dict[str, Any]:
+    """Dotted path → every single value that is there."""
+    found = {path: value for path, value, _ in _values(obj, _ANYTHING, "") if value is not None}
+    return {path: value for path, value in found.items() if roots is None or path.split(".")[0] in roots}
+
+
 def n_points(obj: object, latest: Mapping[str, object] | None = None) -> int:
     """Number of design points: the common length of all arrays, 1 where there is none.
 
