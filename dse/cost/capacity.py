@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
 from dse.cost.memory import activation_bytes
 from dse.cost.option import dense_precision, host_unit
 from dse.spec.architecture import Architecture
+from dse.spec.scenario import Scenario
 from dse.units import BITS, BITS_PER_BYTE, Quantity
 from dse.workload.build import Workload, kv_cache_bytes
 
@@ -38,3 +47,61 @@ def resident_bytes(arch: Architecture, workload: Workload) -> dict[str, Quantity
         ),
         "embedding": 0.0 if model.tied_head else model.vocab_size * model.d_model * embedding_bits / BITS_PER_BYTE,
     }
+
+
+BITS_OF_A_COUNT: Final = 48
+"""Largest batch or length that is looked for: 2^48 − 1; above it memory is no limit."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MemoryRoom:
+    """The host's memory without the blocks placed there: how far batch and length may grow into it."""
+
+    arch: Architecture
+    workload: Workload
+    free_bytes: Quantity
+    """Capacity less the placed blocks [byte]; KV cache, activations and embedding must fit into it."""
+
+    @property
+    def memory(self) -> str:
+        """Name of the host's memory."""
+        return host_unit(self.arch).memory
+
+    @property
+    def max_batch(self) -> NDArray[np.float64]:
+        """Largest batch at the scenario's length; 0: not even one sequence fits, inf: memory is no limit."""
+        return self._largest(lambda scenario, count: dataclasses.replace(scenario, batch=count))
+
+    @property
+    def max_context_tokens(self) -> NDArray[np.float64]:
+        """Largest context (``prefill``: prompt) at the scenario's batch [tokens]; inf: memory is no limit."""
+        return self._largest(with_length)
+
+    def _largest(self, changed: Callable[[Scenario, NDArray[np.float64]], Scenario]) -> NDArray[np.float64]:
+        def fits(count: NDArray[np.float64]) -> NDArray[np.bool_]:
+            scenario = changed(self.workload.scenario, count)
+            needed = resident_bytes(self.arch, dataclasses.replace(self.workload, scenario=scenario))
+            return np.asarray(sum(needed.values()) <= self.free_bytes)
+
+        return largest_count(fits, np.shape(self.free_bytes))
+
+
+def with_length(scenario: Scenario, tokens: Quantity) -> Scenario:
+    """The scenario with another context (decode) or prompt (prefill)."""
+    if scenario.phase == "decode":
+        return dataclasses.replace(scenario, context_tokens=tokens)
+    return dataclasses.replace(scenario, prompt_tokens=tokens)
+
+
+def largest_count(
+    fits: Callable[[NDArray[np.float64]], NDArray[np.bool_]], shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Largest whole number that fits, bit by bit from the highest; what fits must be all numbers up to some limit.
+
+    >>> float(largest_count(lambda n: 3 * n <= 1000, ()))
+    333.0
+    """
+    count = np.zeros(shape)
+    for bit in reversed(range(BITS_OF_A_COUNT)):
+        count = np.where(fits(count + 2.0**bit), count + 2.0**bit, count)
+    return np.where(count >= 2.0**BITS_OF_A_COUNT - 1, np.inf, count)

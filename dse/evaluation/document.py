@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from dse.evaluation.frames import at_point
@@ -39,12 +40,21 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "stages": e.stage_frame().to_dict(orient="records"),
         "area_mm2_by_part": e.area_frame().to_dict(orient="records"),
         "bytes_per_token": e.bytes_per_token.to_dict(orient="records"),
-        "capacity": {
-            name: {"need": at_point(need), "have": at_point(e.units_available[name])}
-            for name, need in e.units_needed.items()
-        },
+        "capacity": capacity_document(e),
         "resident_bytes": {name: at_point(size) for name, size in e.resident_bytes.items()},
     }
+
+
+def capacity_document(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
+    """Resource → need and have; for the host's memory also the largest batch and context (None: no limit)."""
+    e = evaluation
+    rows: dict[str, dict[str, float | None]] = {
+        name: {"need": at_point(need), "have": at_point(e.units_available[name])}
+        for name, need in e.units_needed.items()
+    }
+    largest = {"max_batch": at_point(e.max_batch), "max_context_tokens": at_point(e.max_context_tokens)}
+    rows[e.room.memory] |= {name: count if math.isfinite(count) else None for name, count in largest.items()}
+    return rows
 
 
 def best_digital_document(evaluation: Evaluation) -> dict[str, Any] | None:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from dse.cost.area import area_parts
 from dse.cost.attention import attention_cost
-from dse.cost.capacity import resident_bytes
+from dse.cost.capacity import MemoryRoom, resident_bytes
+from dse.cost.option import host_unit
 from dse.cost.table import CostTable, cost_table
 from dse.evaluation.counts import operation_counts
 from dse.evaluation.energy import digital_energy_model, energy_parts, memory_traffic
@@ -35,6 +36,8 @@ def evaluate_points(
     attention = attention_cost(arch, workload)
     stages = stage_times(arch, workload, costs, profiles, attention, tokens=tokens)
     step_ns = sum((s.multiplicity * s.total for s in stages), np.zeros(costs.n_points))
+    needed = units_needed(costs, profiles)
+    memory = arch.memory(host_unit(arch).memory)
     return Evaluation(
         tokens_per_step=tokens,
         latency_ns=step_ns,
@@ -44,9 +47,10 @@ def evaluate_points(
         area=area_parts(arch),
         traffic_bytes=memory_traffic(arch, workload, costs, profiles, attention, tokens=tokens),
         counts=operation_counts(arch, workload, costs, profiles),
-        units_needed=units_needed(costs, profiles),
+        units_needed=needed,
         units_available=costs.capacity_units,
         resident_bytes=resident_bytes(arch, workload),
+        room=MemoryRoom(arch=arch, workload=workload, free_bytes=memory.capacity_bytes - needed[memory.name]),
         composition=arch.composition,
         energy_boundary=arch.energy_boundary,
         digital_energy_model=digital_energy_model(arch),

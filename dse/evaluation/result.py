@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dse.cost.area import AreaPart
+from dse.cost.capacity import MemoryRoom
 from dse.evaluation.baseline import Baseline, best_baseline
 from dse.evaluation.counts import OperationCounts
 from dse.evaluation.document import evaluation_document
@@ -54,6 +55,8 @@ class Evaluation:
     """Resource → capacity units there are."""
     resident_bytes: MappingABC[str, Quantity]
     """What else lives in the host's memory."""
+    room: MemoryRoom
+    """What the placed blocks leave of the host's memory."""
     composition: str
     """``serial`` or ``overlapped``: how the times of core groups add up."""
     energy_boundary: str
@@ -106,6 +109,16 @@ class Evaluation:
     def power_mw(self) -> Quantity:
         """Mean power while steps follow each other: energy of a step over its time [mW]."""
         return self._metric(self.energy_pj_per_step / self.latency_ns)
+
+    @property
+    def max_batch(self) -> Quantity:
+        """Largest batch at this length that the mapping leaves room for in the host's memory; inf: no limit."""
+        return self._metric(self.room.max_batch)
+
+    @property
+    def max_context_tokens(self) -> Quantity:
+        """Largest context (``prefill``: prompt) at this batch that the mapping leaves room for [tokens]."""
+        return self._metric(self.room.max_context_tokens)
 
     @property
     def area_mm2(self) -> Quantity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import Final
 
@@ -47,10 +48,10 @@ def share_text(part: float, total: float) -> str:
 
 def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, evaluation: Evaluation) -> str:
     """The result of ``dse evaluate``."""
-    e = evaluation
+    e, energy = evaluation, evaluation.digital_energy_model.replace("_", " ")
     lines = [
         wrapped(title_text(arch, workload)),
-        f"energy boundary: {e.energy_boundary}; composition: {e.composition}",
+        f"energy boundary: {e.energy_boundary}; composition: {e.composition}; digital energy: {energy}",
         wrapped(f"placed by: {mapping.solver or mapping.objective}"),
         "",
         metrics_table(e),
@@ -143,14 +144,25 @@ def traffic_text(evaluation: Evaluation) -> str:
 
 
 def capacity_text(evaluation: Evaluation) -> str:
-    """What is used of each capacity, and counts of crossbar products."""
+    """What is used of each capacity, how far batch and context may grow, and counts of crossbar products."""
     rows = []
     for name, need in evaluation.units_needed.items():
         rows.append(capacity_row(name, at_point(need), at_point(evaluation.units_available[name])))
     tokens = at_point(evaluation.tokens_per_step)
     products, additions = at_point(evaluation.counts.products), at_point(evaluation.counts.additions)
     counts = f"crossbar products per token {products / tokens:.6g}, additions {additions / tokens:.6g}"
-    return align(rows) + f"\n  {counts}"
+    return align(rows) + f"\n{room_text(evaluation)}\n  {counts}"
+
+
+def room_text(evaluation: Evaluation) -> str:
+    """The largest batch and the largest context that the host's memory leaves room for."""
+    batch, context = (
+        f"{count:.0f}" if math.isfinite(count) else "any"
+        for count in (at_point(evaluation.max_batch), at_point(evaluation.max_context_tokens))
+    )
+    length = "prompt" if evaluation.room.workload.scenario.phase == "prefill" else "context"
+    rooms = f"batch {batch} at this {length}, {length} {context} at this batch"
+    return wrapped(f"  {evaluation.room.memory} leaves room for {rooms}")
 
 
 def capacity_row(name: str, used: float, have: float) -> list[str]:
