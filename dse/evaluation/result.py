@@ -102,8 +102,9 @@ class Evaluation:
 
     @property
     def tokens_per_j(self) -> Quantity:
-        """Tokens per energy [tokens/J]: the inverse of ``energy_pj_per_token``."""
-        return self._metric(PJ_PER_J / np.asarray(self.energy_pj_per_token))
+        """Tokens per energy [tokens/J]: the inverse of ``energy_pj_per_token``; infinite where that is 0."""
+        energy = np.asarray(self.energy_pj_per_token, dtype=np.float64)
+        return self._metric(np.divide(PJ_PER_J, energy, out=np.full_like(energy, np.inf), where=energy > 0))
 
     @property
     def power_mw(self) -> Quantity:
