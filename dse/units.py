@@ -21,6 +21,7 @@ BITS: Final[dict[Precision, int]] = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8": 
 NS_PER_S: Final = 1e9
 PJ_PER_J: Final = 1e12
 BITS_PER_BYTE: Final = 8
+MM2_PER_CM2: Final = 100.0
 
 SUFFIXES: Final[dict[str, str]] = {
     "_pj_per_bit": "pJ/bit",
@@ -28,6 +29,7 @@ SUFFIXES: Final[dict[str, str]] = {
     "_ops_per_ns": "operations/ns = TOPS/1000",
     "_usiemens": "µS",
     "_fraction": "share in [0, 1]",
+    "_per_cm2": "1/cm²",
     "_tokens": "tokens",
     "_bytes": "byte",
     "_bits": "bit",
@@ -39,6 +41,7 @@ SUFFIXES: Final[dict[str, str]] = {
     "_us": "µs",
     "_mw": "mW",
     "_nm": "nm",
+    "_mm": "mm",
     "_ff": "fF",
     "_s": "s",
     "_k": "K",

@@ -11,7 +11,7 @@ from dse.units import Quantity
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AreaPart:
-    """Area of one kind of part in the whole package."""
+    """Area of one kind of part in the whole machine."""
 
     part: str
     die: str
@@ -20,7 +20,7 @@ class AreaPart:
 
 def area_parts(arch: Architecture) -> tuple[AreaPart, ...]:
     """Area of tiles, digital units and the fixed part of each die [mm²]; memory stacks are not counted."""
-    parts = [AreaPart(f"{c.name} tiles", c.die, arch.n_tiles(c) * tile_area_mm2(c)) for c in arch.analog_cores]
+    parts = [AreaPart(f"{c.name} tiles", c.die, arch.n_built_tiles(c) * tile_area_mm2(c)) for c in arch.analog_cores]
     parts += [AreaPart(f"{u.name} units", u.die, arch.n_units(u) * u.area_mm2) for u in arch.digital_units]
     parts += [AreaPart("fixed", d.name, d.count * d.fixed_area_mm2) for d in arch.dies]
     return tuple(parts)

@@ -9,15 +9,16 @@ from typing import Final, Literal, NamedTuple
 from dse.cost.crossbar import fluid_load_ns, products_energy_pj
 from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.digital import compute_ns, compute_precision, operations_energy_pj
-from dse.cost.link import bytes_per_visit, crossings
+from dse.cost.gating import least_upkeep_pj, wake_ns
 from dse.cost.memory import transfer_ns, transfer_pj
 from dse.cost.tile import LUMPED, mvm_cost
+from dse.cost.traffic import TRAFFIC_COMPONENTS, traffic_cost
 from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit, FlatPower
 from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
 from dse.workload.blocks import BlockClass, BlockKind
 from dse.workload.build import Workload
 
-VISIT_COMPONENTS: Final = (LUMPED, *COMPONENTS, "partial sums", "links", "digital compute")
+VISIT_COMPONENTS: Final = (LUMPED, *COMPONENTS, "partial sums", *TRAFFIC_COMPONENTS, "digital compute")
 ACTIVATION_COMPONENTS: Final = ("weight memory",)
 
 KERNELS: Final[Mapping[BlockKind, int]] = {
@@ -49,13 +50,14 @@ class OptionCost:
     host_ns: Quantity = 0.0
     units: Quantity = 0.0
     n_bytes: Quantity = 0.0
+    upkeep_pj: Quantity = 0.0
 
     def numbers(self) -> Iterator[Quantity]:
         """All numbers of the option."""
         yield from self.visit_pj.values()
         yield from self.activation_pj.values()
         yield from (self.compute_ns, self.fetch_ns, self.path_ns, self.fixed_ns, self.link_ns, self.host_ns)
-        yield from (self.launch_ns, self.units, self.n_bytes)
+        yield from (self.launch_ns, self.units, self.n_bytes, self.upkeep_pj)
 
 
 def host_unit(arch: Architecture) -> DigitalUnit:
@@ -92,38 +94,24 @@ def option_cost(arch: Architecture, workload: Workload, block_class: BlockClass,
 
 
 def analog_cost(arch: Architecture, workload: Workload, block_class: BlockClass, core: AnalogCore) -> OptionCost:
-    """Cost on an analog group: products on the tiles, traffic on the link, partial sums on the host unit."""
-    host, mvm, activations = host_unit(arch), mvm_cost(core), workload.scenario.precision.activations
+    """Cost on an analog group: products on the tiles, traffic to the host unit, partial sums, gating."""
+    host, mvm = host_unit(arch), mvm_cost(core)
     n_crossbars = block_class.n_crossbars(rows=core.rows, cols=core.cols)
-    additions = block_class.n_partial_sums(rows=core.rows, cols=core.cols) * core.cols
+    traffic = traffic_cost(arch, workload, block_class, core, host)
+    path_ns = block_class.path_length * mvm.latency_ns
     visit_pj: dict[str, Quantity] = {
         part: products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=energy) for part, energy in mvm.parts_pj.items()
     }
-    host_ns, visit_pj["partial sums"] = additions_cost(arch, workload, ops=additions)
-    link = arch.link_between(core.die, host.die)
-    link_ns: Quantity = 0.0
-    fixed_ns: Quantity = 0.0
-    if link is not None and core.die != host.die:
-        n_bytes = bytes_per_visit(
-            block_class,
-            rows=core.rows,
-            cols=core.cols,
-            activation_bits=BITS[activations],
-            adc_bits=core.adc.bits,
-        )
-        pairs = arch.die(core.die).count * arch.die(host.die).count
-        link_ns = transfer_ns(n_bytes=n_bytes, bandwidth_bytes_per_ns=link.bandwidth_bytes_per_ns * pairs)
-        fixed_ns = crossings(block_class) * link.latency_ns
-        if not isinstance(host.energy, FlatPower):
-            visit_pj["links"] = transfer_pj(n_bytes=n_bytes, energy_pj_per_bit=link.energy_pj_per_bit)
+    host_ns, visit_pj["partial sums"] = additions_cost(arch, workload, ops=traffic.host_additions)
     return OptionCost(
-        visit_pj=visit_pj,
+        visit_pj=visit_pj | traffic.energy_pj,
         compute_ns=fluid_load_ns(n_crossbars=n_crossbars, mvm_latency_ns=mvm.latency_ns, n_tiles=arch.n_tiles(core)),
-        path_ns=block_class.path_length * mvm.latency_ns,
-        fixed_ns=fixed_ns,
-        link_ns=link_ns,
+        path_ns=path_ns,
+        fixed_ns=traffic.latency_ns + wake_ns(core),
+        link_ns=traffic.time_ns,
         host_ns=host_ns,
         units=n_crossbars,
+        upkeep_pj=least_upkeep_pj(arch, workload, core, block_class, path_ns),
     )
 
 

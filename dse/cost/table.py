@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dse.cost.capacity import capacity_units
-from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.option import (
     ACTIVATION_COMPONENTS,
     VISIT_COMPONENTS,
@@ -47,6 +46,8 @@ class CostTable:
     options: tuple[Option, ...]
     allowed: NDArray[np.bool_]
     """(B, O): whether the class may be placed so."""
+    upkeep_pj_per_step: Array
+    """Least energy of a step that a placed block adds whether it is visited or not: gating of its tiles [pJ]."""
     visit_parts_pj: Mapping[str, Array]
     """Component → energy of one token's visit [pJ], (P, B, O)."""
     activation_parts_pj: Mapping[str, Array]
@@ -143,7 +144,8 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
         classes=workload.classes,
         options=options,
         allowed=np.array([[is_allowed(arch, workload, c, o) for o in options] for c in workload.classes]),
-        visit_parts_pj={c: stack(of_visit(c)) for c in VISIT_COMPONENTS if c not in COMPONENTS or c in present},
+        upkeep_pj_per_step=stack(lambda e: e.upkeep_pj),
+        visit_parts_pj={c: stack(of_visit(c)) for c in VISIT_COMPONENTS if c in present},
         activation_parts_pj={c: stack(of_activation(c)) for c in ACTIVATION_COMPONENTS},
         compute_ns_per_visit=stack(lambda e: e.compute_ns),
         fetch_ns_per_activation=stack(lambda e: e.fetch_ns),

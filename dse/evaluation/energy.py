@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dse.cost.attention import AttentionCost
 from dse.cost.crossbar import products_energy_pj
 from dse.cost.option import host_unit
-from dse.cost.power import flat_power_mw, idle_power_mw
+from dse.cost.power import flat_power_mw, idle_power_mw, refresh_power_mw
 from dse.cost.table import CostTable
 from dse.cost.tile import mvm_cost
 from dse.cost.vector import vector_costs, vector_stage
@@ -78,6 +78,8 @@ def energy_parts(
             )
     for name, power in idle_power_mw(arch).items():
         add(Part("idle", "all", name), power * step_ns)
+    for name, power in refresh_power_mw(arch).items():
+        add(Part("drift refresh", "all", name), power * step_ns)
     for name, power in flat_power_mw(arch).items():
         if name in working:
             add(Part("flat power", "all", name), power * step_ns)
@@ -89,6 +91,14 @@ def energy_parts(
 def digital_energy_model(arch: Architecture) -> str:
     """``flat_power`` where any digital unit is counted so, else ``per_operation``."""
     return "flat_power" if flat_power_mw(arch) else "per_operation"
+
+
+def added(first: Mapping[Part, Array], second: Mapping[Part, Array]) -> dict[Part, Array]:
+    """Both tables of parts in one; a part that is in both counts their sum."""
+    sums = dict(first)
+    for part, energy in second.items():
+        sums[part] = sums.get(part, 0.0) + energy
+    return sums
 
 
 def embedding_products(arch: Architecture, workload: Workload) -> Mapping[Part, Array]:

@@ -15,6 +15,7 @@ from dse.spec.architecture import Architecture
 # P design points
 
 Array = NDArray[np.float64]
+REFRESH = "drift refresh of "
 TOLERANCE = 1e-9
 """Relative excess that counts as rounding."""
 
@@ -45,6 +46,8 @@ def limit_uses(evaluation: Evaluation, arch: Architecture) -> dict[str, LimitUse
         )
         for name, need in evaluation.units_needed.items()
     }
+    for name, fraction in evaluation.refresh_time_fraction.items():
+        uses[REFRESH + name] = LimitUse(spread(fraction), np.ones(evaluation.n_points), "of all time")
     if arch.limits.power_mw is not None:
         uses["limits.power_mw"] = LimitUse(spread(evaluation.power_mw), spread(arch.limits.power_mw), "mW")
     if arch.limits.area_mm2 is not None:
@@ -61,6 +64,8 @@ def check_limits(evaluation: Evaluation, arch: Architecture, point: int = 0) -> 
             need, have = float(use.need[point]), float(use.have[point])
             extra = " (after KV cache, activations and embedding)" if limit == at_host else ""
             remedy = f"raise it to {need:.6g} {use.unit}, or place other blocks there"
+            if limit.startswith(REFRESH):
+                extra, remedy = " and all other crossbars", "lengthen program.refresh_interval_s, or write faster"
             causes.append(Cause(limit, need, have, use.unit, "the placed blocks" + extra, remedy))
     if causes:
         raise InfeasibleError(causes)

@@ -9,9 +9,11 @@ from dse.cost.area import area_parts
 from dse.cost.attention import attention_cost
 from dse.cost.capacity import MemoryRoom, resident_bytes
 from dse.cost.option import host_unit
+from dse.cost.power import refresh_time_fraction
 from dse.cost.table import CostTable, cost_table
 from dse.evaluation.counts import operation_counts
-from dse.evaluation.energy import digital_energy_model, energy_parts, memory_traffic
+from dse.evaluation.energy import added, digital_energy_model, energy_parts, memory_traffic
+from dse.evaluation.gating import gating_parts
 from dse.evaluation.profile import LayerProfile, layer_profiles
 from dse.evaluation.result import Evaluation
 from dse.evaluation.timeline import stage_times, time_by_resource
@@ -41,7 +43,10 @@ def evaluate_points(
     return Evaluation(
         tokens_per_step=tokens,
         latency_ns=step_ns,
-        energy_parts_pj=energy_parts(arch, workload, costs, profiles, attention, tokens=tokens, step_ns=step_ns),
+        energy_parts_pj=added(
+            energy_parts(arch, workload, costs, profiles, attention, tokens=tokens, step_ns=step_ns),
+            gating_parts(arch, costs, stages),
+        ),
         stages=stages,
         critical_ns=time_by_resource(stages),
         area=area_parts(arch),
@@ -51,6 +56,7 @@ def evaluate_points(
         units_available=costs.capacity_units,
         resident_bytes=resident_bytes(arch, workload),
         room=MemoryRoom(arch=arch, workload=workload, free_bytes=memory.capacity_bytes - needed[memory.name]),
+        refresh_time_fraction=refresh_time_fraction(arch),
         composition=arch.composition,
         energy_boundary=arch.energy_boundary,
         digital_energy_model=digital_energy_model(arch),

@@ -57,6 +57,8 @@ class Evaluation:
     """What else lives in the host's memory."""
     room: MemoryRoom
     """What the placed blocks leave of the host's memory."""
+    refresh_time_fraction: MappingABC[str, Quantity]
+    """Refreshed analog group → share of all time that its refresh against drift takes."""
     composition: str
     """``serial`` or ``overlapped``: how the times of core groups add up."""
     energy_boundary: str
@@ -97,8 +99,15 @@ class Evaluation:
 
     @property
     def tokens_per_s(self) -> Quantity:
-        """Tokens of a step over its time [tokens/s]: throughput of the whole batch."""
-        return self._metric(self.tokens_per_step / self.latency_ns * NS_PER_S)
+        """Tokens of a step over its time [tokens/s]: throughput of the whole batch, less the time of drift refresh."""
+        serving = 1.0 - self.time_lost_fraction
+        return self._metric(serving * self.tokens_per_step / self.latency_ns * NS_PER_S)
+
+    @property
+    def time_lost_fraction(self) -> Quantity:
+        """Share of all time in which the machine stands still for drift refresh [-]: its slowest group's."""
+        shares = [np.asarray(share, np.float64) for share in self.refresh_time_fraction.values()]
+        return self._metric(np.minimum(np.maximum.reduce([np.zeros(self.n_points), *shares]), 1.0))
 
     @property
     def tokens_per_j(self) -> Quantity:

@@ -23,6 +23,15 @@ def energy_path(arch: Architecture, component: str, group: str) -> str:
         case "links":
             link = arch.link_between(arch.core(group).die, arch.die(host_unit(arch).die).name)
             return f"links.{link.name}.energy_pj_per_bit" if link else "links"
+        case "die sums":
+            link = arch.link_between(arch.core(group).die, arch.die(host_unit(arch).die).name)
+            return f"links.{link.name}.add_pj" if link else "links"
+        case "network":
+            return f"links.{arch.core(group).die}.energy_pj_per_bit_hop"
+        case "wake-up":
+            return f"analog_cores.{group}.idle.wake_pj"
+        case "drift refresh":
+            return f"analog_cores.{group}.program.energy_pj_per_cell"
         case "idle":
             return f"analog_cores.{group}.idle.on_mw" if group in analog else f"digital_units.{group}.energy.idle_mw"
         case "vector work":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dse.cost.attention import AttentionCost
 from dse.cost.crossbar import busiest_tile_ns
+from dse.cost.gating import wake_ns
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
 from dse.cost.tile import mvm_cost
@@ -46,6 +47,8 @@ class StageTime:
 
     stage: Stage
     multiplicity: int
+    entries: tuple[Entry, ...]
+    """Blocks that work in it."""
     groups: Mapping[str, GroupTime]
     side_by_side: bool
 
@@ -90,7 +93,7 @@ def stage_times(
             if not groups:
                 continue
             side_by_side = arch.composition == "overlapped" and stage == "experts"
-            stages.append(StageTime(stage, profile.multiplicity, groups, side_by_side))
+            stages.append(StageTime(stage, profile.multiplicity, entries, groups, side_by_side))
     return tuple(stages)
 
 
@@ -159,7 +162,9 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
             f"{name} dependent products": sums.path,
             f"{name} tile load": np.maximum(sums.load, sums.compute),
         }
-        return GroupTime(bound_by, {"link latency": sums.fixed, "link bandwidth": sums.link})
+        waking = np.broadcast_to(wake_ns(arch.core(name)), sums.fixed.shape)
+        added = {"link latency": sums.fixed - waking, "link bandwidth": sums.link}
+        return GroupTime(bound_by, added | ({"tile wake-up": waking} if np.any(waking) else {}))
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
     added = {f"{name} kernel launches": sums.fixed + sums.launch}
     return GroupTime(bound_by, added | ({f"{name} vector work": sums.vector} if np.any(sums.vector) else {}))

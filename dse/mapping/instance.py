@@ -175,7 +175,9 @@ def step_tables(costs: CostTable, block_class: Indices, visits: Array, active: A
     visits, active = visits[:, None], active[:, None]
     return {
         "units": of_block(costs.units),
-        "energy_pj": visits * of_block(costs.energy_pj_per_visit) + active * of_block(costs.energy_pj_per_activation),
+        "energy_pj": visits * of_block(costs.energy_pj_per_visit)
+        + active * of_block(costs.energy_pj_per_activation)
+        + of_block(costs.upkeep_pj_per_step),
         "compute_ns": visits * of_block(costs.compute_ns_per_visit),
         "fetch_ns": active * of_block(costs.fetch_ns_per_activation),
         "added_ns": visits * of_block(costs.link_ns_per_visit) + active * of_block(costs.launch_ns_per_activation),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
+import numpy as np
 from pydantic import Field
 
 from dse.spec.core_cost import ComponentsCost, LumpedCost
 from dse.spec.device import Device
-from dse.spec.quantity import CONFIG, Count, NonNegative, Number, Positive
+from dse.spec.quantity import CONFIG, Count, Number, Positive
+from dse.spec.tile_upkeep import Idle, Program
 from dse.units import Quantity
+
+ROUNDING: Final = 1e-9
+"""Tiles that count as none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -80,16 +85,6 @@ class Adc:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Idle:
-    """Power of a tile that is switched on and does nothing."""
-
-    __pydantic_config__ = CONFIG
-
-    on_mw: NonNegative
-    """Idle power of one tile [mW]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class AnalogCore:
     """A group of identical analog tiles."""
 
@@ -119,5 +114,14 @@ class AnalogCore:
     """Output converters."""
     cost: Annotated[LumpedCost | ComponentsCost, Field(discriminator="model")]
     """Energy, time and area."""
-    idle: Idle
-    """Idle power."""
+    idle: Idle | None = None
+    """Idle power and gating; left out: idle tiles cost nothing, which is said with the result."""
+    program: Program | None = None
+    """How weights are written; left out: programming costs nothing."""
+    spare_fraction: Annotated[Quantity, Number(ge=0, le=0.9)] = 0.0
+    """Share of the tiles of a die that is built but holds no weights: spares for broken ones."""
+
+    @property
+    def working_tiles_per_die(self) -> Quantity:
+        """Tiles of one die that hold weights: all but the spares."""
+        return self.tiles_per_die - np.ceil(self.tiles_per_die * np.asarray(self.spare_fraction) - ROUNDING)

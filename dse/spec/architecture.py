@@ -10,66 +10,31 @@ from typing import Annotated, Literal
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from dse.spec.analog_core import Adc, AnalogCore, Dac, Idle, Range, Read, Weight
+from dse.spec.analog_core import Adc, AnalogCore, Dac, Range, Read, Weight
 from dse.spec.checks import architecture_violations
 from dse.spec.core_cost import ComponentsCost, LumpedCost, Mvm
 from dse.spec.device import Device
 from dse.spec.device_file import load_device, refuse
+from dse.spec.die import Die, Packaging
 from dse.spec.digest import digest_of
 from dse.spec.digital_unit import DigitalUnit, FlatPower, Memory, PerOperationEnergy, Utilisation, VectorUnit
+from dse.spec.link import AnyLink, DieNetwork, Link
 from dse.spec.node import OVERRIDE
 from dse.spec.provenance import Provenance
-from dse.spec.quantity import CONFIG, Count, NonNegative, Positive
+from dse.spec.quantity import CONFIG, Positive
+from dse.spec.tile_upkeep import Idle, Program
 from dse.spec.values import with_values
 from dse.units import Quantity
 
 __all__ = [
     "Adc", "AnalogCore", "Architecture", "ArchitectureSpec", "ComponentsCost", "Composition", "Dac", "Device", "Die",
-    "DigitalUnit", "EnergyBoundary", "FlatPower", "Idle", "Limits", "Link", "LumpedCost", "Memory", "Mvm",
-    "PerOperationEnergy", "Range", "Read", "Utilisation", "VectorUnit", "Weight", "spec_fields",
+    "DieNetwork", "DigitalUnit", "EnergyBoundary", "FlatPower", "Idle", "Limits", "Link", "LumpedCost", "Memory", "Mvm",
+    "Packaging", "PerOperationEnergy", "Program", "Range", "Read", "Utilisation", "VectorUnit", "Weight",
+    "spec_fields",
 ]  # fmt: skip
 
 EnergyBoundary = Literal["macro", "die", "package", "board", "wall"]
 Composition = Literal["serial", "overlapped"]
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Die:
-    """One kind of silicon die and how many of them are in the package."""
-
-    __pydantic_config__ = CONFIG
-
-    name: str
-    """Name that cores, units and links refer to."""
-    count: Count
-    """Dies of this kind."""
-    node_nm: Positive
-    """Technology node [nm]."""
-    fixed_area_mm2: NonNegative
-    """Area of one die that no core or unit accounts for: pads, PHYs, control [mm²]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Link:
-    """A link between two kinds of dies; bandwidth per pair of dies."""
-
-    __pydantic_config__ = CONFIG
-
-    from_: Annotated[str, Field(alias="from")]
-    """Die at one end."""
-    to: str
-    """Die at the other end."""
-    latency_ns: NonNegative
-    """Time of one crossing [ns]."""
-    bandwidth_bytes_per_ns: Positive
-    """Bandwidth of one pair of dies [byte/ns]."""
-    energy_pj_per_bit: NonNegative
-    """Energy of one transferred bit [pJ/bit]."""
-
-    @property
-    def name(self) -> str:
-        """Name in paths: the two dies."""
-        return f"{self.from_}-{self.to}"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -97,15 +62,17 @@ class ArchitectureSpec:
     composition: Composition
     """How the times of core groups combine: one after the other, or side by side within the experts stage."""
     dies: Annotated[tuple[Die, ...], Field(min_length=1)]
-    """Dies of the package."""
+    """Dies of the machine."""
+    packaging: Packaging = field(default_factory=Packaging)
+    """Dies per package and per wafer."""
     analog_cores: tuple[AnalogCore, ...] = ()
     """Analog core groups."""
     digital_units: Annotated[tuple[DigitalUnit, ...], Field(min_length=1)]
     """Digital unit groups; at least one, for attention scores, norms and routing."""
     memories: Annotated[tuple[Memory, ...], Field(min_length=1)]
     """Memories."""
-    links: tuple[Link, ...] = ()
-    """Links between dies."""
+    links: tuple[AnyLink, ...] = ()
+    """Links between dies, and networks within a die."""
     limits: Limits = field(default_factory=Limits)
     """Limits of power and area."""
 
@@ -154,21 +121,31 @@ class Architecture(ArchitectureSpec):
         """The digital unit group of that name."""
         return next(unit for unit in self.digital_units if unit.name == name)
 
-    def n_tiles(self, core: AnalogCore) -> Quantity:
-        """Tiles of an analog core group in the whole package."""
+    def n_built_tiles(self, core: AnalogCore) -> Quantity:
+        """Tiles of an analog core group in the whole machine, spares included."""
         return core.tiles_per_die * self.die(core.die).count
 
+    def n_tiles(self, core: AnalogCore) -> Quantity:
+        """Tiles of an analog core group in the whole machine that hold weights."""
+        return core.working_tiles_per_die * self.die(core.die).count
+
     def n_crossbars(self, core: AnalogCore) -> Quantity:
-        """Crossbars of an analog core group in the whole package."""
+        """Crossbars of an analog core group in the whole machine."""
         return self.n_tiles(core) * core.tiers_per_tile
 
     def n_units(self, unit: DigitalUnit) -> Quantity:
-        """Units of a digital group in the whole package."""
+        """Units of a digital group in the whole machine."""
         return unit.units_per_die * self.die(unit.die).count
 
     def link_between(self, first: str, second: str) -> Link | None:
         """The link that joins two kinds of dies, in either direction, or None."""
-        return next((link for link in self.links if {link.from_, link.to} == {first, second}), None)
+        links = (link for link in self.links if isinstance(link, Link))
+        return next((link for link in links if {link.from_, link.to} == {first, second}), None)
+
+    def network_within(self, die: str) -> DieNetwork | None:
+        """The network within a kind of die, or None."""
+        networks = (network for network in self.links if isinstance(network, DieNetwork))
+        return next((network for network in networks if network.within == die), None)
 
 
 def spec_fields(spec: ArchitectureSpec) -> dict[str, object]:

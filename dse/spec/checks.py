@@ -10,14 +10,15 @@ import numpy as np
 
 from dse.spec.cost_checks import cost_violations
 from dse.spec.device import Device
+from dse.spec.link_checks import link_violations, missing_link
 from dse.spec.model import Model
 from dse.spec.model_checks import model_contradictions
-from dse.spec.suggest import did_you_mean
-from dse.spec.violation import Violation
+from dse.spec.upkeep_checks import upkeep_violations
+from dse.spec.violation import Violation, reference_violations
 from dse.units import BITS
 
 if TYPE_CHECKING:
-    from dse.spec.architecture import AnalogCore, ArchitectureSpec, DigitalUnit
+    from dse.spec.architecture import ArchitectureSpec, DigitalUnit
     from dse.spec.scenario import WorkloadSpec
 
 __all__ = ["Violation", "architecture_violations", "device_violations", "lowest_sigma", "workload_violations"]
@@ -40,16 +41,17 @@ def architecture_violations(spec: ArchitectureSpec) -> Iterator[Violation]:
         yield from _names(parts)
     dies = [die.name for die in spec.dies]
     for core in spec.analog_cores:
-        yield from _reference(("analog_cores", core.name, "die"), core.die, dies, "die")
-        yield from _needs_link(spec, core)
+        yield from reference_violations(("analog_cores", core.name, "die"), core.die, dies, "die")
+        yield from missing_link(spec, core)
         yield from cost_violations(core)
+        yield from upkeep_violations(core)
         yield from device_violations(core.device, ("analog_cores", core.name, "device"))
     for unit in spec.digital_units:
-        yield from _reference(("digital_units", unit.name, "die"), unit.die, dies, "die")
+        yield from reference_violations(("digital_units", unit.name, "die"), unit.die, dies, "die")
         known = [memory.name for memory in spec.memories]
-        yield from _reference(("digital_units", unit.name, "memory"), unit.memory, known, "memory")
+        yield from reference_violations(("digital_units", unit.name, "memory"), unit.memory, known, "memory")
         yield from _precisions(unit)
-    yield from _links(spec, dies)
+    yield from link_violations(spec, dies)
 
 
 def device_violations(device: Device, steps: tuple[str | int, ...] = ()) -> Iterator[Violation]:
@@ -111,11 +113,6 @@ def _names(parts: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Violation]:
             seen.setdefault(name, f"{key}[{position}]")
 
 
-def _reference(steps: tuple[str | int, ...], name: str, known: Sequence[str], noun: str) -> Iterator[Violation]:
-    if name not in known:
-        yield Violation(steps, f"no {noun} is named {name!r}{did_you_mean(name, dict.fromkeys(known))}")
-
-
 def _precisions(unit: DigitalUnit) -> Iterator[Violation]:
     steps = ("digital_units", unit.name)
     widest = max(BITS[precision] for precision in unit.peak_ops_per_ns)
@@ -133,29 +130,3 @@ def _precisions(unit: DigitalUnit) -> Iterator[Violation]:
             if precision not in unit.energy.op_pj:
                 message = f"no energy for {precision}, which peak_ops_per_ns lists; add {precision}: … [pJ]"
                 yield Violation((*steps, "energy", "op_pj"), message)
-
-
-def _needs_link(spec: ArchitectureSpec, core: AnalogCore) -> Iterator[Violation]:
-    hosts = [unit.die for unit in spec.digital_units]
-    linked = {die for link in spec.links for die in (link.from_, link.to) if core.die in (link.from_, link.to)}
-    if core.die in hosts or linked & (set(hosts) - {core.die}) or core.die not in [die.name for die in spec.dies]:
-        return
-    example = (
-        f"links: [{{from: {core.die}, to: {hosts[0]}, latency_ns: …, bandwidth_bytes_per_ns: …, energy_pj_per_bit: …}}]"
-    )
-    message = f"no link joins die {core.die!r} to the die of a digital unit; add {example}"
-    yield Violation(("analog_cores", core.name, "die"), message)
-
-
-def _links(spec: ArchitectureSpec, dies: Sequence[str]) -> Iterator[Violation]:
-    seen: dict[frozenset[str], int] = {}
-    for position, link in enumerate(spec.links):
-        for key, name in (("from", link.from_), ("to", link.to)):
-            yield from _reference(("links", position, key), name, dies, "die")
-        ends = frozenset({link.from_, link.to})
-        if len(ends) == 1:
-            yield Violation(("links", position), f"joins die {link.to!r} to itself; leave it out")
-        elif ends in seen:
-            message = f"joins the same dies as links[{seen[ends]}]; a link serves both directions"
-            yield Violation(("links", position), message)
-        seen.setdefault(ends, position)

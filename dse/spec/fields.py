@@ -84,7 +84,10 @@ def kind_of(annotation: Any) -> Kind:
 
 
 def matching_class(classes: Iterable[type], given: Mapping[str, object]) -> type | None:
-    """The class of a union that a mapping means: the one whose ``model`` is given, else the only one."""
+    """The class of a union that a mapping means: the one whose ``model`` is given, else the only one with all its keys.
+
+    Classes without ``model`` are told apart by the keys they share least: the one that knows most of those given.
+    """
     options = tuple(classes)
     if len(options) == 1:
         return options[0]
@@ -92,7 +95,9 @@ def matching_class(classes: Iterable[type], given: Mapping[str, object]) -> type
         model = fields_of(option).get("model")
         if model is not None and given.get("model") in model.kind.choices:
             return option
-    return None
+    if not options or any("model" in fields_of(option) for option in options):
+        return None
+    return max(options, key=lambda option: sum(key in fields_of(option) for key in given))
 
 
 def _alias(annotation: Any) -> str | None:

@@ -77,12 +77,12 @@ def plain(node: Node) -> Plain:
 
 
 def name_of(node: Node) -> str | None:
-    """Name of a list entry: its ``name``, or ``from-to`` for a link."""
+    """Name of a list entry: its ``name``, ``from-to`` for a link, its die for a network within a die."""
     if not isinstance(node.value, dict):
         return None
-    parts = [node.value[key].value if key in node.value else None for key in ("name", "from", "to")]
-    name, start, end = (part if isinstance(part, str) else None for part in parts)
-    return name or (f"{start}-{end}" if start and end else None)
+    parts = [node.value[key].value if key in node.value else None for key in ("name", "from", "to", "within")]
+    name, start, end, die = (part if isinstance(part, str) else None for part in parts)
+    return name or (f"{start}-{end}" if start and end else die)
 
 
 def label(node: Node, step: str | int) -> str:

@@ -133,8 +133,7 @@ def _spot(root: Node, spec_class: type, error: ErrorDetails) -> _Spot:
 
 
 def _class_here(kind: Kind, given: Mapping[str, Node]) -> type | None:
-    model = given.get("model")
-    return matching_class(kind.classes, {"model": None if model is None else model.value}) if kind.classes else None
+    return matching_class(kind.classes, {key: node.value for key, node in given.items()}) if kind.classes else None
 
 
 def _kind_inside(spot: _Spot, step: str | int) -> Kind:

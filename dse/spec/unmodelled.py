@@ -42,12 +42,8 @@ _TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
         Unmodelled("composition", ("pipelined",), "write serial or overlapped"),
         Unmodelled("micro_batches", (), "leave it out"),
         Unmodelled("analog_cores.*.cost.model", ("table",), _LUMPED, covers=1),
-        Unmodelled("analog_cores.*.program", (), "leave it out; programming costs nothing"),
         Unmodelled("analog_cores.*.ir_drop", (), "leave it out"),
         Unmodelled("analog_cores.*.output_noise", (), "leave it out"),
-        Unmodelled("analog_cores.*.idle.gated_mw", (), "leave it out; idle tiles draw on_mw"),
-        Unmodelled("analog_cores.*.idle.wake_ns", (), "leave it out; idle tiles stay on"),
-        Unmodelled("analog_cores.*.idle.wake_pj", (), "leave it out; idle tiles stay on"),
         *(
             entry
             for converter in ("dac", "adc")
@@ -62,7 +58,6 @@ _TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
             )
         ),
         *(entry._replace(path=f"analog_cores.*.device.{entry.path}") for entry in _DEVICE),
-        Unmodelled("links.*.within", (), "leave the link out; tiles of one die exchange data at no cost", covers=1),
     ),
     "workload": (
         Unmodelled("scenario.*", (), "write one scenario a file, as a mapping", covers=1),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+from dse.spec.suggest import did_you_mean
 
 
 class Violation(NamedTuple):
@@ -15,3 +18,11 @@ class Violation(NamedTuple):
     def path(self) -> str:
         """Dotted path."""
         return "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in self.steps).removeprefix(".")
+
+
+def reference_violations(
+    steps: tuple[str | int, ...], name: str, known: Sequence[str], noun: str
+) -> Iterator[Violation]:
+    """A violation where a name refers to nothing."""
+    if name not in known:
+        yield Violation(steps, f"no {noun} is named {name!r}{did_you_mean(name, dict.fromkeys(known))}")

@@ -4,7 +4,7 @@ import pytest
 from dse.cost.attention import attention_ops, kv_traffic_bytes
 from dse.cost.datasheet import core_datasheet
 from dse.cost.digital import compute_precision
-from dse.cost.link import bytes_per_visit, crossings
+from dse.cost.link import crossings, hand_off
 from dse.errors import SpecError
 from dse.spec.load import load_architecture
 from dse.workload.build import load_workload
@@ -40,7 +40,7 @@ def test_compute_runs_at_the_narrowest_listed_precision_that_is_wide_enough():
 def test_link_traffic_of_an_expert():
     expert = next(b for b in load_workload("olmoe").blocks if b.kind == "expert").block_class
     # by hand, 8-bit words: inputs 2048 + 1024; outputs gate and up 4 row slices x 1024 each, down 2 x 2048
-    found = bytes_per_visit(expert, rows=512, cols=512, activation_bits=8, adc_bits=8)
+    found = hand_off(expert, None, rows=512, cols=512, activation_bits=8, adc_bits=8, sharing=1.0).n_bytes
     assert found == 2048 + 1024 + 2 * 4 * 1024 + 2 * 2048
     assert crossings(expert) == 4  # there and back for gate/up, there and back for down
 

@@ -116,6 +116,7 @@ def make_costs(
     return CostTable(
         classes=workload.classes, options=tuple(options),
         allowed=np.array([[kind != "embedding"] * len(options) for kind in kinds]),
+        upkeep_pj_per_step=np.zeros(shape),
         visit_parts_pj={"digital compute": table("visit")},
         activation_parts_pj={"weight memory": table("activation", ~analog)},
         compute_ns_per_visit=table("compute"), fetch_ns_per_activation=table("fetch", ~analog),

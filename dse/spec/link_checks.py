@@ -1,0 +1,58 @@
+"""What must hold between links, networks and the dies they join."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dse.spec.link import DieNetwork, Link
+from dse.spec.violation import Violation, reference_violations
+
+if TYPE_CHECKING:
+    from dse.spec.analog_core import AnalogCore
+    from dse.spec.architecture import ArchitectureSpec
+
+
+def missing_link(spec: ArchitectureSpec, core: AnalogCore) -> Iterator[Violation]:
+    """A core whose die is not joined to the die of any digital unit."""
+    hosts = [unit.die for unit in spec.digital_units]
+    links = [link for link in spec.links if isinstance(link, Link)]
+    linked = {die for link in links for die in (link.from_, link.to) if core.die in (link.from_, link.to)}
+    if core.die in hosts or linked & (set(hosts) - {core.die}) or core.die not in [die.name for die in spec.dies]:
+        return
+    example = (
+        f"links: [{{from: {core.die}, to: {hosts[0]}, latency_ns: …, bandwidth_bytes_per_ns: …, energy_pj_per_bit: …}}]"
+    )
+    message = f"no link joins die {core.die!r} to the die of a digital unit; add {example}"
+    yield Violation(("analog_cores", core.name, "die"), message)
+
+
+def link_violations(spec: ArchitectureSpec, dies: Sequence[str]) -> Iterator[Violation]:
+    """Every broken rule of the links and networks of an architecture."""
+    seen: dict[frozenset[str], int] = {}
+    for position, link in enumerate(spec.links):
+        if isinstance(link, DieNetwork):
+            yield from reference_violations(("links", position, "within"), link.within, dies, "die")
+            ends = frozenset({link.within})
+            if link.within in dies and all(core.die != link.within for core in spec.analog_cores):
+                message = f"no analog core is on die {link.within!r}, so nothing uses the network; leave it out"
+                yield Violation(("links", position), message)
+            if ends in seen:
+                yield Violation(("links", position), f"die {link.within!r} has a network already: links[{seen[ends]}]")
+        else:
+            for key, name in (("from", link.from_), ("to", link.to)):
+                yield from reference_violations(("links", position, key), name, dies, "die")
+            ends = frozenset({link.from_, link.to})
+            yield from _one_link(link, position, seen.get(ends))
+        seen.setdefault(ends, position)
+
+
+def _one_link(link: Link, position: int, earlier: int | None) -> Iterator[Violation]:
+    if link.from_ == link.to:
+        yield Violation(("links", position), f"joins die {link.to!r} to itself; leave it out")
+    elif earlier is not None:
+        message = f"joins the same dies as links[{earlier}]; a link serves both directions"
+        yield Violation(("links", position), message)
+    if link.reduce == "die" and link.add_pj is None:
+        message = "die needs the energy of an addition there; add add_pj: … [pJ], or write reduce: host"
+        yield Violation(("links", position, "reduce"), message)
