@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dse.cost.digital import compute_precision, operations_energy_pj
-from dse.cost.memory import transfer_ns, transfer_pj
-from dse.cost.option import host_unit, unit_compute_ns
+from dse.cost.digital import compute_precision, operations_energy_pj, unit_compute_ns, unit_fetch_ns
+from dse.cost.memory import transfer_pj
+from dse.cost.option import host_unit
 from dse.spec.architecture import Architecture, FlatPower
 from dse.spec.model import Model
 from dse.spec.scenario import Scenario
@@ -94,11 +94,7 @@ def attention_cost(arch: Architecture, workload: Workload) -> AttentionCost:
         ops=ops,
         kv_bytes=kv_bytes,
         compute_ns=unit_compute_ns(arch, unit, ops=ops, precision=precision),
-        fetch_ns=transfer_ns(
-            n_bytes=kv_bytes,
-            bandwidth_bytes_per_ns=memory.bandwidth_bytes_per_ns,
-            bandwidth_fraction=unit.utilisation.bandwidth_fraction,
-        ),
+        fetch_ns=unit_fetch_ns(arch, unit, n_bytes=kv_bytes),
         compute_pj=operations_energy_pj(unit, ops=ops, precision=precision),
         memory_pj=0.0 * kv_bytes
         if is_flat

@@ -1,10 +1,13 @@
-"""One digital unit group: roofline time and energy of arithmetic."""
+"""One digital unit group: roofline time of arithmetic and of memory traffic, energy of operations."""
 
 from __future__ import annotations
 
+import numpy as np
+
+from dse.cost.memory import transfer_ns
 from dse.errors import SpecError
-from dse.spec.architecture import DigitalUnit, PerOperationEnergy
-from dse.units import BITS, Precision, Quantity
+from dse.spec.architecture import Architecture, DigitalUnit, PerOperationEnergy
+from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
 
 
 def compute_precision(unit: DigitalUnit, *, weights: Precision, activations: Precision) -> Precision:
@@ -38,3 +41,54 @@ def operations_energy_pj(unit: DigitalUnit, *, ops: Quantity, precision: Precisi
     if not isinstance(unit.energy, PerOperationEnergy):
         return 0.0 * ops
     return ops * unit.energy.op_pj[precision]
+
+
+def unit_compute_ns(arch: Architecture, unit: DigitalUnit, *, ops: Quantity, precision: Precision) -> Quantity:
+    """Time of operations on all units of a group [ns]."""
+    return compute_ns(
+        ops=ops,
+        peak_ops_per_ns=unit.peak_ops_per_ns[precision],
+        compute_fraction=unit.utilisation.compute_fraction,
+        n_units=arch.n_units(unit),
+    )
+
+
+def unit_vector_ns(arch: Architecture, unit: DigitalUnit, *, ops: Quantity) -> Quantity:
+    """Time of operations on the vector lanes of all units of a group [ns]."""
+    assert unit.vector is not None, unit.name
+    return compute_ns(
+        ops=ops,
+        peak_ops_per_ns=unit.vector.peak_ops_per_ns,
+        compute_fraction=unit.utilisation.compute_fraction,
+        n_units=arch.n_units(unit),
+    )
+
+
+def unit_fetch_ns(arch: Architecture, unit: DigitalUnit, *, n_bytes: Quantity) -> Quantity:
+    """Time to move bytes between a group and its memory [ns]."""
+    return transfer_ns(
+        n_bytes=n_bytes,
+        bandwidth_bytes_per_ns=arch.memory(unit.memory).bandwidth_bytes_per_ns,
+        bandwidth_fraction=unit.utilisation.bandwidth_fraction,
+    )
+
+
+def matmul_ns(
+    arch: Architecture, unit: DigitalUnit, *, m: Quantity, n: Quantity, k: Quantity, precision: Precision
+) -> Quantity:
+    """Time of one matrix product (m × k) · (k × n) that starts and ends in memory [ns].
+
+    ``T = max(2 m n k / (peak · u_compute), (m k + k n + m n) · bytes / (bandwidth · u_bandwidth)) + t_launch``
+
+    Valid for: one kernel with nothing left on chip from the kernel before; a layer's step (``digital_cost``) has the
+    same three terms, moves weights only, and takes the larger of the sums over all its products. Products of few
+    hundred columns take longer: the launch hides what they need to fill the machine.
+
+    Source: roofline of Williams, CACM 52(4):65 (2009), with a launch added as in LLMCompass, ISCA 2024.
+    """
+    moved = (m * k + k * n + m * n) * BITS[precision] / BITS_PER_BYTE
+    busy = np.maximum(
+        unit_compute_ns(arch, unit, ops=2.0 * m * n * k, precision=precision),
+        unit_fetch_ns(arch, unit, n_bytes=moved),
+    )
+    return busy + unit.launch_ns

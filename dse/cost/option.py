@@ -8,9 +8,15 @@ from typing import Final, Literal, NamedTuple
 
 from dse.cost.crossbar import fluid_load_ns, products_energy_pj
 from dse.cost.crossbar_components import COMPONENTS
-from dse.cost.digital import compute_ns, compute_precision, operations_energy_pj
+from dse.cost.digital import (
+    compute_precision,
+    operations_energy_pj,
+    unit_compute_ns,
+    unit_fetch_ns,
+    unit_vector_ns,
+)
 from dse.cost.gating import least_upkeep_pj, wake_ns
-from dse.cost.memory import transfer_ns, transfer_pj
+from dse.cost.memory import transfer_pj
 from dse.cost.tile import LUMPED, mvm_cost
 from dse.cost.traffic import TRAFFIC_COMPONENTS, traffic_cost
 from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit, FlatPower
@@ -148,34 +154,9 @@ def digital_cost(
         visit_pj={"digital compute": operations_energy_pj(unit, ops=ops, precision=used)},
         activation_pj={"weight memory": fetch_pj},
         compute_ns=unit_compute_ns(arch, unit, ops=ops, precision=used),
-        fetch_ns=transfer_ns(
-            n_bytes=n_bytes,
-            bandwidth_bytes_per_ns=memory.bandwidth_bytes_per_ns,
-            bandwidth_fraction=unit.utilisation.bandwidth_fraction,
-        ),
+        fetch_ns=unit_fetch_ns(arch, unit, n_bytes=n_bytes),
         fixed_ns=0.0 if is_launched_apart else launch_ns,
         launch_ns=launch_ns if is_launched_apart else 0.0,
         units=n_bytes,
         n_bytes=n_bytes,
-    )
-
-
-def unit_compute_ns(arch: Architecture, unit: DigitalUnit, *, ops: Quantity, precision: Precision) -> Quantity:
-    """Time of operations on all units of a group [ns]."""
-    return compute_ns(
-        ops=ops,
-        peak_ops_per_ns=unit.peak_ops_per_ns[precision],
-        compute_fraction=unit.utilisation.compute_fraction,
-        n_units=arch.n_units(unit),
-    )
-
-
-def unit_vector_ns(arch: Architecture, unit: DigitalUnit, *, ops: Quantity) -> Quantity:
-    """Time of operations on the vector lanes of all units of a group [ns]."""
-    assert unit.vector is not None, unit.name
-    return compute_ns(
-        ops=ops,
-        peak_ops_per_ns=unit.vector.peak_ops_per_ns,
-        compute_fraction=unit.utilisation.compute_fraction,
-        n_units=arch.n_units(unit),
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from dse.cost.attention import pairs_per_head
-from dse.cost.option import host_unit, unit_vector_ns
+from dse.cost.digital import unit_vector_ns
+from dse.cost.option import host_unit
 from dse.spec.architecture import Architecture, FlatPower
 from dse.spec.model import Model
 from dse.units import Quantity
