@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from dse.cost.attention import attention_cost
 from dse.cost.table import CostTable
-from dse.evaluation.energy import energy_parts
-from dse.evaluation.profile import Entry, LayerProfile, Stage, layer_profiles
+from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
-from dse.evaluation.timeline import stage_times
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.units import NS_PER_S, PJ_PER_J
 from dse.workload.build import Workload
-
-
-def without_experts(profiles: tuple[LayerProfile, ...]) -> tuple[LayerProfile, ...]:
-    """The same layers with the routed experts taken out."""
-    kept = []
-    for profile in profiles:
-        entries: dict[Stage, tuple[Entry, ...]] = {}
-        for stage, stage_entries in profile.entries.items():
-            rest = tuple(e for e in stage_entries if e.kind != "expert")
-            if rest or not stage_entries:
-                entries[stage] = rest
-        kept.append(LayerProfile(profile.multiplicity, entries))
-    return tuple(kept)
 
 
 def ceiling(
@@ -46,11 +30,8 @@ def ceiling(
     large enough.
     """
     tokens = np.asarray(evaluation.tokens_per_step)
-    attention = attention_cost(arch, workload)
-    rest = without_experts(layer_profiles(workload, mapping, costs))
-    stages = stage_times(arch, workload, costs, rest, attention, tokens=tokens)
-    free_ns = float(sum(s.multiplicity * s.total[0] for s in stages))
-    parts = energy_parts(arch, workload, costs, rest, attention, tokens=tokens, step_ns=np.full(tokens.shape, free_ns))
+    free = evaluate_points(arch, workload, mapping, costs, leave_out={"expert"})
+    free_ns, parts = float(free.latency_ns[0]), free.energy_parts_pj
     tiles = {core.name for core in arch.analog_cores}
     free_pj = float(sum(v[0] for part, v in parts.items() if part.component != "idle" or part.group not in tiles))
     base_pj = float(sum(v[0] for part, v in digital.energy_parts_pj.items() if part.group not in tiles))

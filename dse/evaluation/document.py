@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from dse.evaluation.frames import at_point
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "energy_pj_per_token_by_block": dict(e.by_block.itertuples(index=False, name=None)),
         "breakdown": e.breakdown().to_dict(orient="records"),
         "critical_path_ns": {name: at_point(time) for name, time in e.critical_ns.items()},
+        "busy_ns": {name: at_point(time) for name, time in e.busy_ns.items()},
+        "pipeline": pipeline_document(e),
         "stages": e.stage_frame().to_dict(orient="records"),
         "area_mm2_by_part": e.area_frame().to_dict(orient="records"),
         "bytes_per_token": e.bytes_per_token.to_dict(orient="records"),
@@ -68,4 +72,19 @@ def best_digital_document(evaluation: Evaluation) -> dict[str, Any] | None:
         "tokens_per_s_over_this_design": best.tokens_per_s / at_point(evaluation.tokens_per_s),
         "same_energy_boundary": best.energy_boundary == evaluation.energy_boundary,
         "same_energy_model": best.energy_model == evaluation.digital_energy_model,
+    }
+
+
+def pipeline_document(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Which of the two binds in the first design: the path of one micro-batch, or the busiest resource's work."""
+    if evaluation.composition != "pipelined":
+        return None
+    e, busiest = evaluation, str(np.ravel(np.asarray(evaluation.busiest, dtype=object))[0])
+    path, busy = at_point(e.path_ns), at_point(e.busy_ns[busiest])
+    return {
+        "micro_batches": at_point(e.micro_batches),
+        "critical_path_ns": path,
+        "busiest_resource": busiest,
+        "busiest_resource_ns": busy,
+        "bound_by": "critical path" if path >= busy else "busiest resource",
     }

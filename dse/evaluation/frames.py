@@ -42,11 +42,12 @@ def stage_frame(stages: Sequence[StageTime], point: int) -> pd.DataFrame:
     """stage, group, resource, time_ns_per_step, on_critical_path of one design, all layers together."""
     rows = []
     for stage in stages:
+        weight = at_point(stage.multiplicity, point)
         slowest = max(at_point(group.total, point) for group in stage.groups.values())
         for name, group in stage.groups.items():
             total = at_point(group.total, point)
             is_critical = not stage.side_by_side or total == slowest
-            rows.append((stage.stage, name, slowest_resource(group, point), stage.multiplicity * total, is_critical))
+            rows.append((stage.stage, name, slowest_resource(group, point), weight * total, is_critical))
     frame = pd.DataFrame(rows, columns=STAGE_COLUMNS)
     keys = ["stage", "group", "resource", "on_critical_path"]
     return frame.groupby(keys, sort=False, as_index=False).sum()[STAGE_COLUMNS]

@@ -48,6 +48,8 @@ def limit_uses(evaluation: Evaluation, arch: Architecture) -> dict[str, LimitUse
     }
     for name, fraction in evaluation.refresh_time_fraction.items():
         uses[REFRESH + name] = LimitUse(spread(fraction), np.ones(evaluation.n_points), "of all time")
+    if arch.composition == "pipelined":
+        uses["micro_batches"] = LimitUse(spread(evaluation.micro_batches), spread(evaluation.sequences), "sequences")
     if arch.limits.power_mw is not None:
         uses["limits.power_mw"] = LimitUse(spread(evaluation.power_mw), spread(arch.limits.power_mw), "mW")
     if arch.limits.area_mm2 is not None:

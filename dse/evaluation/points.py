@@ -2,55 +2,92 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dse.cost.area import area_parts
 from dse.cost.attention import attention_cost
 from dse.cost.capacity import MemoryRoom, resident_bytes
+from dse.cost.micro_batch import micro_batch, n_micro_batches
 from dse.cost.option import host_unit
 from dse.cost.power import refresh_time_fraction
 from dse.cost.table import CostTable, cost_table
 from dse.evaluation.counts import operation_counts
 from dse.evaluation.energy import added, digital_energy_model, energy_parts, memory_traffic
 from dse.evaluation.gating import gating_parts
-from dse.evaluation.profile import LayerProfile, layer_profiles
+from dse.evaluation.profile import LayerProfile, layer_profiles, without
 from dse.evaluation.result import Evaluation
-from dse.evaluation.timeline import stage_times, time_by_resource
+from dse.evaluation.step_time import step_time
+from dse.evaluation.timeline import stage_times
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
+from dse.workload.blocks import BlockKind
 from dse.workload.build import Workload
 
 Array = NDArray[np.float64]
 
 
 def evaluate_points(
-    arch: Architecture, workload: Workload, mapping: Mapping, costs: CostTable | None = None
+    arch: Architecture,
+    workload: Workload,
+    mapping: Mapping,
+    costs: CostTable | None = None,
+    *,
+    leave_out: Collection[BlockKind] = (),
 ) -> Evaluation:
     """Evaluates one mapping on every design point of the architecture and workload; limits are not checked.
+
+    Args:
+        arch: architecture, of one or many design points.
+        workload: workload, of one or as many design points.
+        mapping: placement of every block.
+        costs: table of ``cost_table(arch, workload)`` if at hand.
+        leave_out: kinds of blocks that are taken to cost nothing.
 
     Raises:
         SpecError: the mapping does not belong to this architecture or workload.
     """
     costs = cost_table(arch, workload) if costs is None else costs
-    profiles = layer_profiles(workload, mapping, costs)
-    tokens = np.broadcast_to(np.asarray(workload.tokens_per_step, np.float64), (costs.n_points,))
-    attention = attention_cost(arch, workload)
-    stages = stage_times(arch, workload, costs, profiles, attention, tokens=tokens)
-    step_ns = sum((s.multiplicity * s.total for s in stages), np.zeros(costs.n_points))
+    profiles = without(leave_out, layer_profiles(workload, mapping, costs))
+    return evaluate_step(arch, workload, costs, profiles)
+
+
+def evaluate_step(
+    arch: Architecture, workload: Workload, costs: CostTable, profiles: tuple[LayerProfile, ...]
+) -> Evaluation:
+    """Evaluates one step: all micro-batches of the batch, of which each costs the same.
+
+    What a step costs is that of one micro-batch times their number; only its time is not, since they overlap.
+    """
+    n_micro = np.broadcast_to(np.asarray(n_micro_batches(arch), np.float64), (costs.n_points,))
+    micro = micro_batch(arch, workload)
+    tokens = np.broadcast_to(np.asarray(micro.tokens_per_step, np.float64), (costs.n_points,))
+    attention = attention_cost(arch, micro)
+    stages = stage_times(arch, micro, costs, profiles, attention, tokens=tokens)
     needed = units_needed(costs, profiles)
+    tiers = {core.name: np.ceil(needed[core.name] / arch.n_tiles(core)) for core in arch.analog_cores}
+    time = step_time(arch, costs, stages, micro_batches=n_micro, tiers=tiers)
+    parts = added(
+        energy_parts(arch, micro, costs, profiles, attention, tokens=tokens, step_ns=time.latency_ns / n_micro),
+        gating_parts(arch, costs, stages),
+    )
+    traffic = memory_traffic(arch, micro, costs, profiles, attention, tokens=tokens)
     memory = arch.memory(host_unit(arch).memory)
     return Evaluation(
-        tokens_per_step=tokens,
-        latency_ns=step_ns,
-        energy_parts_pj=added(
-            energy_parts(arch, workload, costs, profiles, attention, tokens=tokens, step_ns=step_ns),
-            gating_parts(arch, costs, stages),
-        ),
-        stages=stages,
-        critical_ns=time_by_resource(stages),
+        tokens_per_step=tokens * n_micro,
+        latency_ns=time.latency_ns,
+        critical_ns=time.critical_ns,
+        path_ns=time.path_ns,
+        busy_ns=time.busy_ns,
+        sequences=np.broadcast_to(np.asarray(workload.scenario.batch, np.float64), (costs.n_points,)),
+        micro_batches=n_micro,
+        energy_parts_pj={part: n_micro * energy for part, energy in parts.items()},
+        stages=tuple(dataclasses.replace(stage, multiplicity=stage.multiplicity * n_micro) for stage in stages),
         area=area_parts(arch),
-        traffic_bytes=memory_traffic(arch, workload, costs, profiles, attention, tokens=tokens),
+        traffic_bytes={key: n_micro * moved for key, moved in traffic.items()},
         counts=operation_counts(arch, workload, costs, profiles),
         units_needed=needed,
         units_available=costs.capacity_units,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -122,3 +123,18 @@ def stage_entries(
         if kind == "expert":
             stages.setdefault("combine", [])
     return {stage: tuple(stages[stage]) for stage in STAGES if stage in stages}
+
+
+def without(kinds: Collection[BlockKind], profiles: tuple[LayerProfile, ...]) -> tuple[LayerProfile, ...]:
+    """The same layers with all blocks of some kinds taken out."""
+    if not kinds:
+        return profiles
+    kept = []
+    for profile in profiles:
+        rest = {stage: tuple(e for e in entries if e.kind not in kinds) for stage, entries in profile.entries.items()}
+        kept.append(
+            LayerProfile(
+                profile.multiplicity, {stage: own for stage, own in rest.items() if own or not profile.entries[stage]}
+            )
+        )
+    return tuple(kept)

@@ -42,7 +42,15 @@ class Evaluation:
     stages: tuple[StageTime, ...]
     """Times of every stage of every layer profile, in the order of execution."""
     critical_ns: MappingABC[str, Array]
-    """Resource → its share of the critical path; they add up to the step time."""
+    """Resource → its share of what the step time waits for; they add up to it."""
+    path_ns: Array
+    """Critical path of one micro-batch, (P,); the step time itself where the batch is not split."""
+    busy_ns: MappingABC[str, Array]
+    """Resource → time it works in a step, (P,)."""
+    sequences: Array
+    """Sequences of the batch, (P,)."""
+    micro_batches: Array
+    """Parts that the batch runs in, (P,)."""
     area: tuple[AreaPart, ...]
     """Silicon by part and die."""
     traffic_bytes: MappingABC[tuple[str, str], Array]
@@ -60,7 +68,7 @@ class Evaluation:
     refresh_time_fraction: MappingABC[str, Quantity]
     """Refreshed analog group → share of all time that its refresh against drift takes."""
     composition: str
-    """``serial`` or ``overlapped``: how the times of core groups add up."""
+    """``serial``, ``overlapped`` or ``pipelined``: how the times of core groups add up."""
     energy_boundary: str
     """``macro | die | package | board | wall``: what the energy includes."""
     digital_energy_model: str
@@ -152,9 +160,18 @@ class Evaluation:
 
     @property
     def binding(self) -> str | NDArray[np.object_]:
-        """Resource with the largest share of the critical path (a text, or one per design)."""
-        shares = np.stack([np.broadcast_to(v, (self.n_points,)) for v in self.critical_ns.values()])
-        chosen = np.asarray(list(self.critical_ns), dtype=object)[np.argmax(shares, axis=0)]
+        """Resource with the largest share of what the step time waits for (a text, or one per design)."""
+        return self._largest(self.critical_ns)
+
+    @property
+    def busiest(self) -> str | NDArray[np.object_]:
+        """Resource that works longest in a step (a text, or one per design)."""
+        return self._largest(self.busy_ns)
+
+    def _largest(self, times: MappingABC[str, Array]) -> str | NDArray[np.object_]:
+        """Name of the largest time (a text, or one per design)."""
+        stacked = np.stack([np.broadcast_to(time, (self.n_points,)) for time in times.values()])
+        chosen = np.asarray(list(times), dtype=object)[np.argmax(stacked, axis=0)]
         return str(chosen[0]) if self.n_points == 1 else chosen
 
     def breakdown(self, point: int = 0) -> pd.DataFrame:

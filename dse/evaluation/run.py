@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from dse.cost.micro_batch import require_sequences
 from dse.cost.table import cost_table
 from dse.evaluation.all_digital import all_digital_mapping, digital_baselines
 from dse.evaluation.ceiling import ceiling
@@ -20,8 +21,9 @@ def evaluate(arch: Architecture, workload: Workload, mapping: Mapping) -> Evalua
 
     Raises:
         InfeasibleError: the mapping needs more than the architecture has.
-        SpecError: the mapping does not belong to this architecture or workload.
+        SpecError: the mapping does not belong to this architecture or workload; more micro-batches than sequences.
     """
+    require_sequences(arch, workload)
     costs = cost_table(arch, workload)
     evaluation = evaluate_points(arch, workload, mapping, costs)
     check_limits(evaluation, arch)

@@ -1,4 +1,4 @@
-"""Time of a step: the groups of every stage, composed serially or side by side."""
+"""Times of the stages of a step: every core group that works in them, and the resource it waits for."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from dse.cost.tile import mvm_cost
 from dse.cost.vector import VectorCost, vector_costs, vector_stage
 from dse.evaluation.profile import Entry, LayerProfile, Stage
 from dse.spec.architecture import Architecture
+from dse.units import Quantity
 from dse.workload.build import Workload
 
 Array = NDArray[np.float64]
@@ -46,7 +47,8 @@ class StageTime:
     """One stage of all layers of one profile."""
 
     stage: Stage
-    multiplicity: int
+    multiplicity: Quantity
+    """How often a step runs it: layers of the profile, times micro-batches."""
     entries: tuple[Entry, ...]
     """Blocks that work in it."""
     groups: Mapping[str, GroupTime]
@@ -92,7 +94,7 @@ def stage_times(
             groups = group_times(arch, workload, costs, entries, attention=scores, vector=work, tokens=tokens)
             if not groups:
                 continue
-            side_by_side = arch.composition == "overlapped" and stage == "experts"
+            side_by_side = arch.composition != "serial" and stage == "experts"
             stages.append(StageTime(stage, profile.multiplicity, entries, groups, side_by_side))
     return tuple(stages)
 
@@ -168,30 +170,3 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
     added = {f"{name} kernel launches": sums.fixed + sums.launch}
     return GroupTime(bound_by, added | ({f"{name} vector work": sums.vector} if np.any(sums.vector) else {}))
-
-
-def time_by_resource(stages: Sequence[StageTime]) -> dict[str, Array]:
-    """Resource → its share of the critical path of a step, (P,) [ns]; the shares add up to the step time."""
-    shares: dict[str, Array] = {}
-
-    def add(name: str, value: Array) -> None:
-        shares[name] = shares.get(name, 0.0) + value
-
-    for stage in stages:
-        slowest = np.maximum.reduce([g.total for g in stage.groups.values()])
-        claimed = np.zeros(slowest.shape, dtype=bool)
-        for time in stage.groups.values():
-            counts = np.ones_like(claimed)
-            if stage.side_by_side:
-                counts = (time.total == slowest) & ~claimed
-                claimed |= counts
-            weight = counts * float(stage.multiplicity)
-            top = np.maximum.reduce(list(time.bound_by.values()))
-            taken = np.zeros_like(claimed)
-            for resource, value in time.bound_by.items():
-                binds = (value == top) & ~taken
-                taken |= binds
-                add(resource, weight * binds * value)
-            for name, value in time.added.items():
-                add(name, weight * value)
-    return shares

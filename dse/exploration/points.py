@@ -13,7 +13,7 @@ from dse.spec.node import Plain
 
 Value = float | int | str | bool
 MAX_POINTS: Final = 5_000_000
-ROOTS: Final = ("analog_cores", "digital_units", "dies", "links", "memories", "composition", "limits")
+ROOTS: Final = ("analog_cores", "digital_units", "dies", "links", "memories", "composition", "micro_batches", "limits")
 """First parts of the paths that belong to the architecture."""
 WORKLOAD_ROOTS: Final = ("scenario", "routing")
 DIGITAL_FRACTION: Final = "mapping.digital_fraction"

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dse.cost.attention import attention_cost
+from dse.cost.micro_batch import micro_batch, n_micro_batches
 from dse.cost.table import CostTable
 from dse.cost.vector import VectorStage, vector_costs, vector_stage
 from dse.mapping.pins import resolve_pins
@@ -31,6 +32,30 @@ STAGE_OF: Final[dict[BlockKind, str]] = {
     "attention": "attention", "router": "router", "expert": "experts", "shared": "experts", "ffn": "experts",
     "head": "head",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class StepTables:
+    """Times of one micro-batch of a step (of the whole batch where it is not split) [ns]."""
+
+    weight: float
+    """Steps of this kind per step of the run."""
+    micro_batches: float
+    """Parts that the batch runs in."""
+    compute_ns: Array
+    """(N, O), like the next three."""
+    fetch_ns: Array
+    added_ns: Array
+    """Time that adds to the busy time: on the link, and launches of each active block."""
+    host_ns: Array
+    host_compute_ns: Array
+    """(S,): compute time of the host that no placement changes: attention scores."""
+    host_fetch_ns: Array
+    """(S,): memory time of the host that no placement changes: the KV cache."""
+    host_fixed_ns: Array
+    """(S,): launch time of the host that no placement changes."""
+    host_added_ns: Array
+    """(S,): vector work of the host, which adds to its busy time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -67,23 +92,12 @@ class Instance:
     units: Array
     """(N, O), like all below."""
     energy_pj: Array
-    compute_ns: Array
-    fetch_ns: Array
-    added_ns: Array
-    """Time that adds to the busy time: on the link, and launches of each active block."""
-    host_ns: Array
     path_ns: Array
     fixed_ns: Array
     host: int
     """Group that runs partial sums and attention scores."""
-    host_compute_ns: Array
-    """(S,): compute time of the host that no placement changes: attention scores."""
-    host_fetch_ns: Array
-    """(S,): memory time of the host that no placement changes: the KV cache."""
-    host_fixed_ns: Array
-    """(S,): launch time of the host that no placement changes."""
-    host_added_ns: Array
-    """(S,): vector work of the host, which adds to its busy time."""
+    steps: tuple[StepTables, ...]
+    """The steps that one run is a weighted mean of; one, but for generation and for mixes of scenarios."""
     background_pj: float
     """Energy of attention scores, KV cache and vector work."""
     standing_mw: float
@@ -91,6 +105,8 @@ class Instance:
     """Tokens of a step."""
     side_by_side: Bools
     """(S,): whether the groups of the stage work at the same time (else one after the other)."""
+    is_pipelined: bool
+    """Whether micro-batches overlap."""
 
     @property
     def rank_score(self) -> Array:
@@ -133,11 +149,18 @@ def make_instance(
     combining = workload.model.expert_layers if vector_costs(arch, workload) else ()
     stages = all_stages(stage_names, combining)
     stage_at = {stage: index for index, stage in enumerate(stages)}
-    tokens = at_point(workload.tokens_per_step, costs.n_points, point)
+    micro, n_micro = micro_batch(arch, workload), at_point(n_micro_batches(arch), costs.n_points, point)
+    tokens = at_point(micro.tokens_per_step, costs.n_points, point)
     is_expert = np.array([block.kind == "expert" for block in blocks])
     per_token = visits_per_token(workload)[[b.kind != "embedding" for b in workload.blocks]]
     visits = tokens * per_token
     active = np.where(is_expert, active_tokens(per_token, tokens), 1.0)
+
+    def of_block(table: Array) -> Array:
+        return np.asarray(table[point][block_class], dtype=np.float64)
+
+    energy_pj = visits[:, None] * of_block(costs.energy_pj_per_visit)
+    energy_pj += active[:, None] * of_block(costs.energy_pj_per_activation) + of_block(costs.upkeep_pj_per_step)
 
     return Instance(
         blocks=blocks,
@@ -148,7 +171,7 @@ def make_instance(
         layer=np.array([-1 if block.layer is None else block.layer for block in blocks]),
         block_class=block_class,
         stage=np.array([stage_at[stage] for stage in stage_names]),
-        visits=visits,
+        visits=n_micro * visits,
         stages=stages,
         groups=groups,
         group=np.array([groups.index(option.group) for option in costs.options]),
@@ -158,33 +181,27 @@ def make_instance(
         capacity=np.array([at_point(c, costs.n_points, point) for c in costs.capacity_units.values()]),
         host=groups.index(costs.host),
         standing_mw=at_point(costs.standing_power_mw, costs.n_points, point),
-        tokens=tokens,
-        side_by_side=np.array([name == "experts" for _, name in stages]) & (arch.composition == "overlapped"),
-        background_pj=background_pj(arch, workload, costs, stages, point),
-        **step_tables(costs, block_class, visits, active, point),
-        **host_tables(arch, workload, costs, stages, point),
+        tokens=n_micro * tokens,
+        side_by_side=np.array([name == "experts" for _, name in stages]) & (arch.composition != "serial"),
+        is_pipelined=arch.composition == "pipelined",
+        background_pj=n_micro * background_pj(arch, micro, costs, stages, point),
+        units=of_block(costs.units),
+        energy_pj=n_micro * energy_pj,
+        path_ns=of_block(costs.path_ns),
+        fixed_ns=of_block(costs.fixed_ns),
+        steps=(
+            StepTables(
+                weight=1.0,
+                micro_batches=n_micro,
+                compute_ns=visits[:, None] * of_block(costs.compute_ns_per_visit),
+                fetch_ns=active[:, None] * of_block(costs.fetch_ns_per_activation),
+                added_ns=visits[:, None] * of_block(costs.link_ns_per_visit)
+                + active[:, None] * of_block(costs.launch_ns_per_activation),
+                host_ns=visits[:, None] * of_block(costs.host_ns_per_visit),
+                **host_tables(arch, micro, costs, stages, point),
+            ),
+        ),
     )
-
-
-def step_tables(costs: CostTable, block_class: Indices, visits: Array, active: Array, point: int) -> dict[str, Array]:
-    """(N, O) tables of an instance: capacity units, energy and times of a step."""
-
-    def of_block(table: Array) -> Array:
-        return np.asarray(table[point][block_class], dtype=np.float64)
-
-    visits, active = visits[:, None], active[:, None]
-    return {
-        "units": of_block(costs.units),
-        "energy_pj": visits * of_block(costs.energy_pj_per_visit)
-        + active * of_block(costs.energy_pj_per_activation)
-        + of_block(costs.upkeep_pj_per_step),
-        "compute_ns": visits * of_block(costs.compute_ns_per_visit),
-        "fetch_ns": active * of_block(costs.fetch_ns_per_activation),
-        "added_ns": visits * of_block(costs.link_ns_per_visit) + active * of_block(costs.launch_ns_per_activation),
-        "host_ns": visits * of_block(costs.host_ns_per_visit),
-        "path_ns": of_block(costs.path_ns),
-        "fixed_ns": of_block(costs.fixed_ns),
-    }
 
 
 def all_stages(of_blocks: Iterable[tuple[int, str]], combining: Collection[int]) -> tuple[tuple[int, str], ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.mapping.instance import Instance
+from dse.mapping.instance import Instance, StepTables
 
 Array = NDArray[np.float64]
 Choice = NDArray[np.int64]
@@ -37,14 +37,39 @@ def energy_pj_per_token(instance: Instance, choice: Choice) -> float:
 
 
 def step_ns(instance: Instance, choice: Choice) -> float:
-    """Time of a step [ns]: the stages one after the other."""
-    times = group_times_ns(instance, choice)
-    return float(np.where(instance.side_by_side, times.max(axis=1), times.sum(axis=1)).sum())
+    """Time of a step of the run [ns]: the weighted mean over its kinds of steps."""
+    return sum(step.weight * one_step_ns(instance, step, choice) for step in instance.steps)
 
 
-def group_times_ns(instance: Instance, choice: Choice) -> Array:
-    """(S, G): time of each group in each stage [ns]; the formula of ``CostTable``."""
-    return group_loads(instance, choice, np.ones(len(choice), dtype=bool)).total_ns()
+def one_step_ns(instance: Instance, step: StepTables, choice: Choice) -> float:
+    """Time of one kind of step [ns]: the stages one after the other, or the busiest resource."""
+    loads = group_loads(instance, step, choice, np.ones(len(choice), dtype=bool))
+    path = float(stage_ns(instance, loads).sum())
+    if not instance.is_pipelined:
+        return path
+    return max(path, step.micro_batches * float(busy_ns(instance, loads).max()))
+
+
+def stage_ns(instance: Instance, loads: GroupLoads) -> Array:
+    """(S,): time of every stage [ns]: its slowest group, or the sum of all."""
+    times = loads.total_ns()
+    total: Array = np.where(instance.side_by_side, times.max(axis=1), times.sum(axis=1))
+    return total
+
+
+def busy_ns(instance: Instance, loads: GroupLoads) -> Array:
+    """(2, G): time of every group for one micro-batch, and of its link [ns]; a digital unit has none.
+
+    A digital unit runs its kernels one after the other; the tiles of an analog group share all work evenly here.
+    """
+    is_analog = analog_groups(instance)
+    work = np.where(is_analog, loads.compute.sum(axis=0), loads.total_ns().sum(axis=0))
+    return np.stack([work, np.where(is_analog, loads.added.sum(axis=0), 0.0)])
+
+
+def analog_groups(instance: Instance) -> NDArray[np.bool_]:
+    """(G,): which groups are analog."""
+    return np.array([instance.costs.is_analog[name] for name in instance.groups])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,8 +89,8 @@ class GroupLoads:
         return busy + self.fixed + self.added
 
 
-def group_loads(instance: Instance, choice: Choice, mask: NDArray[np.bool_]) -> GroupLoads:
-    """Loads by the blocks of a mask under their options, and by attention scores."""
+def group_loads(instance: Instance, step: StepTables, choice: Choice, mask: NDArray[np.bool_]) -> GroupLoads:
+    """Loads of one micro-batch by the blocks of a mask under their options, and by attention scores."""
     n_stages, n_groups = len(instance.stages), len(instance.groups)
     stage, option = instance.stage[mask], choice[mask]
     at = (np.flatnonzero(mask), option)
@@ -79,13 +104,13 @@ def group_loads(instance: Instance, choice: Choice, mask: NDArray[np.bool_]) -> 
         np.maximum.at(found, cell, values[at])
         return found.reshape(n_stages, n_groups)
 
-    compute = total(instance.compute_ns, cell) + total(instance.host_ns, host_cell)
-    fetch, fixed = total(instance.fetch_ns, cell), largest(instance.fixed_ns)
-    compute[:, instance.host] += instance.host_compute_ns
-    fetch[:, instance.host] += instance.host_fetch_ns
-    fixed[:, instance.host] = np.maximum(fixed[:, instance.host], instance.host_fixed_ns)
-    added = total(instance.added_ns, cell)
-    added[:, instance.host] += instance.host_added_ns
+    compute = total(step.compute_ns, cell) + total(step.host_ns, host_cell)
+    fetch, fixed = total(step.fetch_ns, cell), largest(instance.fixed_ns)
+    compute[:, instance.host] += step.host_compute_ns
+    fetch[:, instance.host] += step.host_fetch_ns
+    fixed[:, instance.host] = np.maximum(fixed[:, instance.host], step.host_fixed_ns)
+    added = total(step.added_ns, cell)
+    added[:, instance.host] += step.host_added_ns
     return GroupLoads(largest(instance.path_ns), compute, fetch, fixed, added)
 
 

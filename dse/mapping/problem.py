@@ -8,7 +8,8 @@ link and host time of a step, π_bo path, φ_bo fixed time, W standing power, n 
 is a constant. Attention scores and the KV cache are constants of the host unit.
 
 Variables: k_po ∈ {0..|p|} blocks of a pool under an option; x_bo ∈ [0, 1] where scores count and |p| > 1;
-y_so ∈ {0, 1} option in use in a stage; T_sg, F_sg busy and fixed time of a group in a stage; τ_s time of a stage.
+y_so ∈ {0, 1} option in use in a stage; T_sg, F_sg busy and fixed time of a group in a stage; τ_s time of a stage;
+τ time of a step. With several kinds of steps (generation, mixes of scenarios) each has its own times and a weight.
 
     assignment   Σ_o k_po = |p|;   Σ_o x_bo = 1 (the last option of a block is left implied);   Σ_{b in p} x_bo = k_po
     capacity     Σ u_po k_po <= C_r − fixed, in units of the smallest block and rounded down where all sizes are its
@@ -18,7 +19,9 @@ y_so ∈ {0, 1} option in use in a stage; T_sg, F_sg busy and fixed time of a gr
     use          k_po <= |p| y_so
     time         T_sg >= Σ c_po k_po (host: + Σ h_po k_po);   T_sg >= Σ f_po k_po;   T_sg >= π_so y_so;
                  F_sg >= φ_so y_so;   τ_s >= T_sg + F_sg + Σ l_po k_po side by side, = their sum over g otherwise
-    energy       E = (Σ e_po k_po + W Σ τ_s + constants) / n <= E_max
+    step         τ = Σ τ_s; pipelined, of M micro-batches: τ >= Σ τ_s;   τ >= M Σ_s T_sg + F_sg for digital groups;
+                 τ >= M Σ c_po k_po and τ >= M Σ l_po k_po for analog groups and their links
+    energy       E = (Σ e_po k_po + W τ + constants) / n <= E_max
 
 Objective: S or E. Given the counts k, the best x of each pool is integral (a transportation problem), and energy,
 capacity and budgets do not see x: so x needs no integrality, and the scores of one pool are dealt out afterwards.
@@ -34,10 +37,10 @@ from numpy.typing import NDArray
 
 from dse.mapping.instance import Instance
 from dse.mapping.limits import TOLERANCE, MappingLimits
-from dse.mapping.objective import energy_pj_per_token, group_loads, step_ns, summed
+from dse.mapping.objective import summed
 from dse.mapping.pools import Pool, fixed_choice, make_pools
 from dse.mapping.program import Meaning, Program, Terms
-from dse.mapping.stage_time import add_stage_time
+from dse.mapping.step_energy import add_energy
 
 Objective = Literal["sensitivity", "energy"]
 Array = NDArray[np.float64]
@@ -202,34 +205,6 @@ def score_terms(program: Program, score: Array) -> tuple[Terms, float]:
             pairs = zip(pool.members.tolist(), gains, strict=True)
             terms += [(program.take[b, o], gain) for b, gain in pairs if gain]
     return terms, constant
-
-
-def add_energy(program: Program) -> tuple[Terms, float, float]:
-    """Adds the time rows; the energy per token of free blocks over a reference, that reference, the constant part.
-
-    The constant part [pJ/token]: blocks with one option, background, and the time of stages without any choice.
-    """
-    instance = program.instance
-    fixed = fixed_choice(instance)
-    first = np.where(instance.allowed.any(axis=1), instance.allowed.argmax(axis=1), 0)
-    reference = max(energy_pj_per_token(instance, first), 1e-300)
-    per_model_unit = reference * instance.tokens
-    energy = float(instance.energy_pj[fixed >= 0, fixed[fixed >= 0]].sum()) + instance.background_pj
-    terms: Terms = [
-        (variable, float(instance.energy_pj[program.pools[p].members[0], o]) / per_model_unit)
-        for (p, o), variable in program.count.items()
-    ]
-    if instance.standing_mw > 0:
-        loads = group_loads(instance, fixed, fixed >= 0)
-        times = loads.total_ns()
-        stage_ns = np.where(instance.side_by_side, times.max(axis=1), times.sum(axis=1))
-        unit_ns = max(step_ns(instance, first) / len(instance.stages), 1e-300)
-        for stage in sorted({int(instance.stage[pool.members[0]]) for pool in program.pools}):
-            variable = add_stage_time(program, stage, loads, unit_ns)
-            terms.append((variable, instance.standing_mw * unit_ns / per_model_unit))
-            stage_ns[stage] = 0.0
-        energy += instance.standing_mw * float(stage_ns.sum())
-    return terms, reference, energy / instance.tokens
 
 
 def fixed_units(instance: Instance) -> Array:

@@ -57,6 +57,8 @@ class Program:
     """Pools whose blocks have shares of their own, because scores tell them apart."""
     use: dict[tuple[int, int, int], Variable] = field(default_factory=dict)
     """(stage, block class, option) → whether the option is in use there."""
+    tied: set[tuple[int, int]] = field(default_factory=set)
+    """(pool, option) whose count is tied to ``use``."""
     rows: dict[str, str] = field(default_factory=dict)
     """Name of a row in the model → what it stands for; the model's own names carry no meaning."""
     slack: list[Slack] = field(default_factory=list)

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, get_args
 
 import pandas as pd
 
+from dse.cost.micro_batch import require_sequences
 from dse.cost.table import CostTable
 from dse.errors import InfeasibleError, SpecError, TimeLimitError
 from dse.mapping.baseline import Rule, rule_choice
@@ -83,7 +84,7 @@ def solve_mapping(
         A mapping with status ``optimal`` (no gap but rounding), ``within_gap``, or ``time_limit``.
 
     Raises:
-        SpecError: unknown objective, limit, pin.
+        SpecError: unknown objective, limit, pin; more micro-batches than sequences.
         InfeasibleError: no placement keeps the limits; the causes say which and by how much.
         TimeLimitError: the time passed before any placement was found.
     """
@@ -91,6 +92,7 @@ def solve_mapping(
         known = ", ".join(NAMES)
         raise SpecError(f"unknown objective {objective!r}{did_you_mean(objective, NAMES)} (objectives: {known})")
     bounds = read_limits(limits)
+    require_sequences(arch, workload)
     score, listed = option_score_matrix(option_scores, workload, costs)
     instance = make_instance(costs, workload, arch, score=score, listed=listed, pins=pins, point=point)
     best, bound = search(instance, objective, bounds, time_limit_s=time_limit_s, gap=gap, seed=seed)

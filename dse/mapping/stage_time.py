@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.mapping.instance import Instance
+from dse.mapping.instance import Instance, StepTables
 from dse.mapping.objective import GroupLoads
 from dse.mapping.pools import Pool
 from dse.mapping.program import Program, Terms, Variable, stage_class_option
@@ -18,16 +19,31 @@ Entries = list[tuple[int, int, Variable]]
 """(pool, option, count) of the pools of one stage."""
 
 
-def add_stage_time(program: Program, stage: int, loads: GroupLoads, unit_ns: float) -> Variable:
-    """The time of one stage [unit_ns] and the rows that keep it above the times of its groups."""
-    instance, name = program.instance, "{}.{}".format(*program.instance.stages[stage])
+class StageRows(NamedTuple):
+    """Time of one stage [unit_ns], and of each of its groups as terms and a constant."""
+
+    total: Variable
+    groups: list[tuple[Terms, float]]
+
+
+def add_stage_time(program: Program, at: tuple[int, int], loads: GroupLoads, unit_ns: float) -> StageRows:
+    """The time of one stage of one kind of step [unit_ns] and the rows that keep it above the times of its groups.
+
+    Args:
+        program: gets the rows.
+        at: index of the step and of the stage.
+        loads: of the blocks that have one option.
+        unit_ns: what times are divided by.
+    """
+    (step, stage), instance = at, program.instance
+    name = stage_name(instance, at)
     entries = [
         (p, o, v) for (p, o), v in program.count.items() if int(instance.stage[program.pools[p].members[0]]) == stage
     ]
-    total = program.add_variable(f"t{stage}")
+    total = program.add_variable(f"t{step}_{stage}")
     groups: list[tuple[Terms, float]] = []
     for group in range(len(instance.groups)):
-        groups.append(add_group_time(program, (stage, group), entries, loads, unit_ns))
+        groups.append(add_group_time(program, (step, stage, group), entries, loads, unit_ns))
     if instance.side_by_side[stage]:
         for label, (terms, constant) in zip(instance.groups, groups, strict=True):
             program.add_row(f"time[{name}, {label}]", [(total, 1.0), *negative(terms)], ">=", constant)
@@ -35,36 +51,46 @@ def add_stage_time(program: Program, stage: int, loads: GroupLoads, unit_ns: flo
         merged = [term for terms, _ in groups for term in terms]
         constant = sum(constant for _, constant in groups)
         program.add_row(f"time[{name}]", [(total, 1.0), *negative(merged)], ">=", constant)
-    add_envelope(program, stage, total, loads, unit_ns)
-    return total
+    add_envelope(program, at, total, loads, unit_ns)
+    return StageRows(total, groups)
 
 
-def add_envelope(program: Program, stage: int, total: Variable, loads: GroupLoads, unit_ns: float) -> None:
+def stage_name(instance: Instance, at: tuple[int, int]) -> str:
+    """Layer and name of a stage; with several kinds of steps also which."""
+    step, stage = at
+    layer, name = instance.stages[stage]
+    return f"{layer}.{name}" + (f" of step {step}" if len(instance.steps) > 1 else "")
+
+
+def add_envelope(program: Program, at: tuple[int, int], total: Variable, loads: GroupLoads, unit_ns: float) -> None:
     """Rows that every whole count keeps and fractions do not: the lower convex hull of time over count.
 
     For a stage of one pool with two options, its time is a function of one count. Where group times cross between
     two whole counts, or a launch begins, the relaxation of the other rows is far too low.
     """
     entries = [
-        (p, o, v) for (p, o), v in program.count.items() if program.instance.stage[program.pools[p].members[0]] == stage
+        (p, o, v) for (p, o), v in program.count.items() if program.instance.stage[program.pools[p].members[0]] == at[1]
     ]
     if len(entries) != 2 or program.pools[entries[0][0]].size < 2:
         return
     (p, first, _), (_, second, variable) = entries
-    times = times_by_count(program.instance, program.pools[p], (first, second), loads) / unit_ns
+    instance = program.instance
+    times = times_by_count(instance, instance.steps[at[0]], program.pools[p], (first, second), loads) / unit_ns
     corners = lower_hull(times)
     for left, right in itertools.pairwise(corners):
         slope = float(times[right] - times[left]) / (right - left)
         rhs = float(times[left]) - slope * left
-        program.add_row(f"hull[{stage}, {left}]", [(total, 1.0), (variable, -slope)], ">=", rhs)
+        program.add_row(f"hull[{stage_name(instance, at)}, {left}]", [(total, 1.0), (variable, -slope)], ">=", rhs)
 
 
-def times_by_count(instance: Instance, pool: Pool, options: tuple[int, int], loads: GroupLoads) -> Array:
+def times_by_count(
+    instance: Instance, step: StepTables, pool: Pool, options: tuple[int, int], loads: GroupLoads
+) -> Array:
     """(size + 1,): time of a pool's stage when 0, 1, … of its blocks are under the second option [ns]."""
     block, stage = int(pool.members[0]), int(instance.stage[pool.members[0]])
     second = np.arange(pool.size + 1, dtype=np.float64)
     counts = {options[0]: pool.size - second, options[1]: second}
-    host = sum(n * instance.host_ns[block, o] for o, n in counts.items())
+    host = sum(n * step.host_ns[block, o] for o, n in counts.items())
     times: list[Array] = []
     for group in range(len(instance.groups)):
         own = {o: n for o, n in counts.items() if instance.group[o] == group}
@@ -76,8 +102,8 @@ def times_by_count(instance: Instance, pool: Pool, options: tuple[int, int], loa
         for o, n in own.items():
             path = np.maximum(path, np.where(n > 0, instance.path_ns[block, o], 0.0))
             fixed = np.maximum(fixed, np.where(n > 0, instance.fixed_ns[block, o], 0.0))
-            compute = compute + n * instance.compute_ns[block, o]
-            fetch, added = fetch + n * instance.fetch_ns[block, o], added + n * instance.added_ns[block, o]
+            compute = compute + n * step.compute_ns[block, o]
+            fetch, added = fetch + n * step.fetch_ns[block, o], added + n * step.added_ns[block, o]
         times.append(GroupLoads(path, compute, fetch, fixed, added).total_ns())
     table = np.array(times)
     total: Array = table.max(axis=0) if instance.side_by_side[stage] else table.sum(axis=0)
@@ -102,37 +128,39 @@ def lower_hull(values: Array) -> list[int]:
 
 
 def add_group_time(
-    program: Program, cell: tuple[int, int], entries: Entries, loads: GroupLoads, unit_ns: float
+    program: Program, cell: tuple[int, int, int], entries: Entries, loads: GroupLoads, unit_ns: float
 ) -> tuple[Terms, float]:
     """Time of one group in one stage [unit_ns] as terms and a constant, with the rows that bound its parts."""
     instance = program.instance
-    stage, group = cell
+    index, stage, group = cell
+    step, here = instance.steps[index], (stage, group)
     own = [(p, o, v) for p, o, v in entries if instance.group[o] == group]
-    name = f"{instance.stages[stage][0]}.{instance.stages[stage][1]}, {instance.groups[group]}"
+    name = f"{stage_name(instance, (index, stage))}, {instance.groups[group]}"
 
     def terms_of(values: Array, among: Entries) -> Terms:
         found = [(v, float(values[program.pools[p].members[0], o]) / unit_ns) for p, o, v in among]
         return [(variable, value) for variable, value in found if value]
 
-    compute = terms_of(instance.compute_ns, own)
-    compute += terms_of(instance.host_ns, entries) if group == instance.host else []
+    compute = terms_of(step.compute_ns, own)
+    compute += terms_of(step.host_ns, entries) if group == instance.host else []
     if not own and not compute:
-        return [], float(loads.total_ns()[cell]) / unit_ns
-    busy = program.add_variable(f"b{stage}_{group}", float(loads.path[cell]) / unit_ns)
-    fixed = program.add_variable(f"f{stage}_{group}", float(loads.fixed[cell]) / unit_ns)
+        return [], float(loads.total_ns()[here]) / unit_ns
+    busy = program.add_variable(f"b{index}_{stage}_{group}", float(loads.path[here]) / unit_ns)
+    fixed = program.add_variable(f"f{index}_{stage}_{group}", float(loads.fixed[here]) / unit_ns)
     for kind, terms, constant in (
-        ("compute", compute, loads.compute[cell]),
-        ("memory", terms_of(instance.fetch_ns, own), loads.fetch[cell]),
+        ("compute", compute, loads.compute[here]),
+        ("memory", terms_of(step.fetch_ns, own), loads.fetch[here]),
     ):
         program.add_row(f"{kind}[{name}]", [(busy, 1.0), *negative(terms)], ">=", float(constant) / unit_ns)
     add_use(program, own, busy, fixed, unit_ns)
-    return [(busy, 1.0), (fixed, 1.0), *terms_of(instance.added_ns, own)], float(loads.added[cell]) / unit_ns
+    return [(busy, 1.0), (fixed, 1.0), *terms_of(step.added_ns, own)], float(loads.added[here]) / unit_ns
 
 
 def add_use(program: Program, own: Entries, busy: Variable, fixed: Variable, unit_ns: float) -> None:
     """Path and fixed time count as soon as one block of a class is under an option."""
     instance = program.instance
     all_single = all(program.pools[p].size == 1 for p, _, _ in own)
+    bounded = set()
     for p, option, variable in own:
         pool = program.pools[p]
         path = float(instance.path_ns[pool.members[0], option]) / unit_ns
@@ -142,20 +170,30 @@ def add_use(program: Program, own: Entries, busy: Variable, fixed: Variable, uni
         key = stage_class_option(instance, pool, option)
         name = f"{instance.blocks[pool.members[0]].name}, {option}"
         if key not in program.use:
-            use = program.add_variable(f"y{len(program.use)}", 0.0, 1.0, is_integer=not all_single)
-            program.use[key] = use
-            program.add_row(f"path[{name}]", [(busy, 1.0), (use, -path)], ">=", 0.0)
-            program.add_row(f"fixed[{name}]", [(fixed, 1.0), (use, -launch)], ">=", 0.0)
-        if p not in program.named:
-            row = [(variable, 1.0), (program.use[key], -float(pool.size))]
-            program.add_row(f"use[{name}]", row, "<=", 0.0)
-            continue
-        others = pool.options[:-1].tolist()
-        for b in pool.members.tolist():
-            is_last = option not in others
-            row = [(program.take[b, o], -1.0 if is_last else 1.0) for o in (others if is_last else [option])]
-            row.append((program.use[key], -1.0))
-            program.add_row(f"use[{instance.blocks[b].name}, {option}]", row, "<=", -1.0 if is_last else 0.0)
+            program.use[key] = program.add_variable(f"y{len(program.use)}", 0.0, 1.0, is_integer=not all_single)
+        if key not in bounded:
+            bounded.add(key)
+            program.add_row(f"path[{name}]", [(busy, 1.0), (program.use[key], -path)], ">=", 0.0)
+            program.add_row(f"fixed[{name}]", [(fixed, 1.0), (program.use[key], -launch)], ">=", 0.0)
+        if (p, option) not in program.tied:
+            program.tied.add((p, option))
+            tie_use(program, p, option, variable)
+
+
+def tie_use(program: Program, p: int, option: int, variable: Variable) -> None:
+    """An option is in use as soon as one block of a pool is under it."""
+    instance, pool = program.instance, program.pools[p]
+    use = program.use[stage_class_option(instance, pool, option)]
+    if p not in program.named:
+        row = [(variable, 1.0), (use, -float(pool.size))]
+        program.add_row(f"use[{instance.blocks[pool.members[0]].name}, {option}]", row, "<=", 0.0)
+        return
+    others = pool.options[:-1].tolist()
+    for b in pool.members.tolist():
+        is_last = option not in others
+        row = [(program.take[b, o], -1.0 if is_last else 1.0) for o in (others if is_last else [option])]
+        row.append((use, -1.0))
+        program.add_row(f"use[{instance.blocks[b].name}, {option}]", row, "<=", -1.0 if is_last else 0.0)
 
 
 def negative(terms: Iterable[tuple[Variable, float]]) -> Terms:

@@ -36,14 +36,9 @@ def solve_highs(answers: TextIO, task: Task) -> None:
     bound = relaxation.getObjectiveValue() if status == "optimal" else None
     say(answers, event="relaxation", status=status, bound=bound)
 
-    highs = load(relaxed=False)
-    highs.setOptionValue("mip_rel_gap", task.gap)
-    highs.setOptionValue("mip_abs_gap", 1e-9)
-    if task.start:
-        column = {name: index for index, name in enumerate(highs.getLp().col_names_)}
-        known = [(column[name], value) for name, value in task.start.items() if name in column]
-        highs.setSolution(len(known), [index for index, _ in known], [value for _, value in known])
-    highs.run()
+    highs = solved_program(load(relaxed=False), task.gap, task.start)
+    if task.start and not is_consistent(highs):
+        highs = solved_program(load(relaxed=False), task.gap, {})
     info = highs.getInfo()
     values = {}
     if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
@@ -59,6 +54,31 @@ def solve_highs(answers: TextIO, task: Task) -> None:
         values=values,
         solver=f"HiGHS {highs.version()}",
     )
+
+
+def solved_program(highs: Any, gap: float, start: dict[str, float]) -> Any:
+    """Runs the program to the gap, from a start where one is given."""
+    highs.setOptionValue("mip_rel_gap", gap)
+    highs.setOptionValue("mip_abs_gap", 1e-9)
+    if start:
+        column = {name: index for index, name in enumerate(highs.getLp().col_names_)}
+        known = [(column[name], value) for name, value in start.items() if name in column]
+        highs.setSolution(len(known), [index for index, _ in known], [value for _, value in known])
+    highs.run()
+    return highs
+
+
+def is_consistent(highs: Any) -> bool:
+    """Whether the objective is that of the values.
+
+    HiGHS 1.16 gives another one, and a bound that fits it, where presolve solves a program that has a start.
+    """
+    info, program = highs.getInfo(), highs.getLp()
+    if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+        return True
+    pairs = zip(program.col_cost_, highs.getSolution().col_value, strict=True)
+    value = program.offset_ + sum(cost * x for cost, x in pairs)
+    return bool(abs(value - info.objective_function_value) <= 1e-7 * max(1.0, abs(value)))
 
 
 if __name__ == "__main__":

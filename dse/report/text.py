@@ -9,6 +9,7 @@ from typing import Final
 import pandas as pd
 
 from dse.cost.datasheet import Datasheet
+from dse.evaluation.document import pipeline_document
 from dse.evaluation.frames import at_point
 from dse.evaluation.result import Evaluation
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
@@ -52,6 +53,7 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
     lines = [
         wrapped(title_text(arch, workload)),
         f"energy boundary: {e.energy_boundary}; composition: {e.composition}; digital energy: {energy}",
+        *pipeline_lines(e),
         wrapped(f"placed by: {mapping.solver or mapping.objective}"),
         "",
         metrics_table(e),
@@ -68,6 +70,20 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
         *([] if not e.baselines else ["", baselines_table(e), wrapped(FORMATS_NOTE)]),
     ]
     return "\n".join(lines)
+
+
+def pipeline_lines(evaluation: Evaluation) -> list[str]:
+    """Of a pipelined design, which of the two holds it back: the path of one micro-batch, or the busiest resource."""
+    pipeline = pipeline_document(evaluation)
+    if pipeline is None:
+        return []
+    path, busy = (quantity_text(pipeline[f"{name}_ns"], "ns") for name in ("critical_path", "busiest_resource"))
+    return [
+        wrapped(
+            f"{pipeline['micro_batches']:g} micro-batches: critical path of one {path}, busiest resource "
+            f"({pipeline['busiest_resource']}) {busy} for all; bound by the {pipeline['bound_by']}"
+        )
+    ]
 
 
 def metrics_table(evaluation: Evaluation) -> str:

@@ -21,7 +21,7 @@ from dse.spec.digital_unit import DigitalUnit, FlatPower, Memory, PerOperationEn
 from dse.spec.link import AnyLink, DieNetwork, Link
 from dse.spec.node import OVERRIDE
 from dse.spec.provenance import Provenance
-from dse.spec.quantity import CONFIG, Positive
+from dse.spec.quantity import CONFIG, Number, Positive
 from dse.spec.tile_upkeep import Idle, Program
 from dse.spec.values import with_values
 from dse.units import Quantity
@@ -34,7 +34,7 @@ __all__ = [
 ]  # fmt: skip
 
 EnergyBoundary = Literal["macro", "die", "package", "board", "wall"]
-Composition = Literal["serial", "overlapped"]
+Composition = Literal["serial", "overlapped", "pipelined"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -60,7 +60,10 @@ class ArchitectureSpec:
     energy_boundary: EnergyBoundary
     """What the energy includes; results of different boundaries are not compared."""
     composition: Composition
-    """How the times of core groups combine: one after the other, or side by side within the experts stage."""
+    """How times combine. ``serial``: one group after the other; ``overlapped``: groups side by side within the experts
+    stage; ``pipelined``: also micro-batches side by side, on whatever group is free."""
+    micro_batches: Annotated[Quantity, Number(ge=2, integer=True)] | None = None
+    """Parts that a batch runs in, at most one per sequence (``pipelined`` only; the others run the batch as one)."""
     dies: Annotated[tuple[Die, ...], Field(min_length=1)]
     """Dies of the machine."""
     packaging: Packaging = field(default_factory=Packaging)

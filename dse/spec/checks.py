@@ -52,6 +52,8 @@ def architecture_violations(spec: ArchitectureSpec) -> Iterator[Violation]:
         yield from reference_violations(("digital_units", unit.name, "memory"), unit.memory, known, "memory")
         yield from _precisions(unit)
     yield from link_violations(spec, dies)
+    if spec.composition == "pipelined" and spec.micro_batches is None:
+        yield Violation(("composition",), "pipelined needs micro_batches: 2 or more, at most one per sequence")
 
 
 def device_violations(device: Device, steps: tuple[str | int, ...] = ()) -> Iterator[Violation]:

@@ -27,7 +27,7 @@ Whole = Annotated[int, Number(ge=0, integer=True)]
 AtLeastOne = Annotated[int, Number(ge=1, integer=True)]
 
 AXIS_ROOTS: Final = (
-    "composition", "dies", "analog_cores", "digital_units", "memories", "links",
+    "composition", "micro_batches", "dies", "analog_cores", "digital_units", "memories", "links",
     "scenario", "routing", "mapping",
 )  # fmt: skip
 """First parts of the paths that may vary."""

@@ -39,8 +39,6 @@ _ONE_SCENARIO: Final = "write decode or prefill"
 _TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
     "device": _DEVICE,
     "architecture": (
-        Unmodelled("composition", ("pipelined",), "write serial or overlapped"),
-        Unmodelled("micro_batches", (), "leave it out"),
         Unmodelled("analog_cores.*.cost.model", ("table",), _LUMPED, covers=1),
         Unmodelled("analog_cores.*.ir_drop", (), "leave it out"),
         Unmodelled("analog_cores.*.output_noise", (), "leave it out"),

@@ -7,10 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse import cost_table, evaluate, load_architecture, load_workload, rule_mapping, score_blocks
-from dse.cost.option import Option
 from dse.errors import InfeasibleError, SpecError
 from dse.evaluation.points import evaluate_points
-from dse.mapping.model import Mapping
 from dse.spec.values import value_at
 
 ALL_ANALOG = {"attention": "pcm", "router": "pcm"}
@@ -103,62 +101,6 @@ def test_serial_adds_what_overlapped_hides(olmoe):
         expected = others + (experts.sum() if composition == "serial" else experts.max())
         assert evaluation.latency_ns_per_step == pytest.approx(expected)
     assert times["overlapped"] < times["serial"]
-
-
-HAND = """
-name: hand
-energy_boundary: package
-composition: {composition}
-dies: [{{name: soc, count: 1, node_nm: 14, fixed_area_mm2: 1}}]
-analog_cores:
-  - name: pcm
-    die: soc
-    tiles_per_die: 1000
-    tiers_per_tile: 1
-    rows: 4
-    cols: 4
-    device: devices/pcm_generic.yaml
-    dac: {{bits: 8, range: {{mode: static, method: abs_max}}}}
-    adc: {{bits: 8, per_tile: 4, range: {{mode: static, method: abs_max}}}}
-    cost: {{model: lumped, mvm: {{latency_ns: 10, energy_pj: 3}}, tile_area_mm2: 0.01}}
-    idle: {{on_mw: 0}}
-digital_units:
-  - name: npu
-    die: soc
-    units_per_die: 1
-    peak_ops_per_ns: {{fp16: 2}}
-    utilisation: {{compute_fraction: 1, bandwidth_fraction: 1}}
-    launch_ns: 0
-    precisions: [fp16]
-    memory: dram
-    energy: {{model: per_operation, op_pj: {{fp16: 1}}, idle_mw: 0}}
-    area_mm2: 1
-memories: [{{name: dram, capacity_bytes: 1.0e+6, bandwidth_bytes_per_ns: 1000, energy_pj_per_bit: 0}}]
-"""
-MODEL = dict(name="two layers", d_model=4, n_layers=2, n_heads=1, n_kv_heads=1, head_dim=4, vocab_size=8, n_experts=2,
-             top_k=2, d_expert=4)  # fmt: skip
-
-
-@pytest.mark.parametrize(("composition", "expected_ns"), [("serial", 328.0), ("overlapped", 288.0)])
-def test_two_layers_by_hand(tmp_path, composition, expected_ns):
-    # by hand, one token, both experts visited, one analog and one digital in each layer, compute bound (2 op/ns):
-    # attention 4 matrices of 16 weights: 128 op + scores 2*2*4*(0+1) = 16 op -> 72 ns; router 8 weights: 16 op -> 8 ns
-    # digital expert 3 x 16 weights: 96 op -> 48 ns; analog expert: 2 dependent products of 10 ns -> 20 ns
-    # head 32 weights: 64 op -> 32 ns. serial: 2 (72 + 8 + 48 + 20) + 32 = 328; overlapped: 2 (72 + 8 + 48) + 32 = 288
-    (tmp_path / "a.yaml").write_text(HAND.format(composition=composition))
-    (tmp_path / "w.yaml").write_text(
-        json.dumps({"name": "w", "model": MODEL, "scenario": {"phase": "decode", "batch": 1, "context_tokens": 0}})
-    )
-    arch, workload = load_architecture(tmp_path / "a.yaml"), load_workload(tmp_path / "w.yaml")
-    npu, pcm = Option("npu", "fp16"), Option("pcm", "analog")
-    placement = {b.name: pcm if b.expert == 0 else npu for b in workload.blocks if b.kind != "embedding"}
-    mapping = Mapping(placement=placement, objective="by hand", value=0, bound=0, status="rule")
-    evaluation = evaluate(arch, workload, mapping)
-    assert evaluation.latency_ns_per_step == pytest.approx(expected_ns)
-    # by hand: 2 layers x 3 products x 3 pJ = 18 pJ; operations 2 (144 + 16 + 96) + 64 = 576 pJ
-    parts = dict(evaluation.by_component.itertuples(index=False, name=None))
-    assert parts["analog MVM"] == pytest.approx(18.0)
-    assert parts["digital compute"] + parts["attention scores"] == pytest.approx(576.0)
 
 
 def test_a_mapping_that_does_not_fit_says_limit_need_and_have(olmoe, server):

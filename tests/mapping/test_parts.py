@@ -8,7 +8,7 @@ import pytest
 from dse.errors import SpecError
 from dse.mapping.instance import Instance, make_instance, option_score_matrix
 from dse.mapping.limits import MappingLimits, read_limits
-from dse.mapping.objective import group_loads, group_times_ns, step_ns
+from dse.mapping.objective import group_loads, stage_ns, step_ns
 from dse.mapping.pools import distribute, fixed_choice, make_pools
 from dse.mapping.stage_time import lower_hull, times_by_count
 from dse.sensitivity.options import option_scores
@@ -78,19 +78,19 @@ def check_dealing(instance: Instance, counts: np.ndarray) -> None:
     assert score[np.arange(pool.size), dealt].sum() == pytest.approx(best)
 
 
-@pytest.mark.parametrize("composition", ["serial", "overlapped"])
+@pytest.mark.parametrize("composition", ["serial", "overlapped", "pipelined"])
 def test_times_by_count_are_those_of_the_placements(composition: str) -> None:
     instance = make(composition=composition)
     pool, fixed = make_pools(instance, with_energy=True)[0], fixed_choice(instance)
     first, second = pool.options.tolist()
-    loads = group_loads(instance, fixed, fixed >= 0)
-    times = times_by_count(instance, pool, (first, second), loads)
+    loads = group_loads(instance, instance.steps[0], fixed, fixed >= 0)
+    times = times_by_count(instance, instance.steps[0], pool, (first, second), loads)
     stage = int(instance.stage[pool.members[0]])
     for count in range(pool.size + 1):
         choice = np.where(fixed >= 0, fixed, first)
         choice[pool.members[:count]] = second
-        group_times = group_times_ns(instance, choice)[stage]
-        assert times[count] == pytest.approx(group_times.max() if composition == "overlapped" else group_times.sum())
+        whole = group_loads(instance, instance.steps[0], choice, choice >= 0)
+        assert times[count] == pytest.approx(stage_ns(instance, whole)[stage])
 
 
 def test_the_hull_lies_below_all_values() -> None:

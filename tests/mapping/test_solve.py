@@ -66,6 +66,8 @@ CASES = [
     (2, 1, "overlapped", False, {"a0": 4.0}, {"max_digital_experts": 2}),
     (1, 1, "overlapped", False, {}, {"max_sensitivity_share": 0.4}),
     (1, 2, "overlapped", False, {}, {"max_sensitivity": 3.0}),
+    (2, 1, "pipelined", False, {"a0": 4.0, "a1": 4.0}, {}),
+    (1, 2, "pipelined", False, {}, {"max_sensitivity_share": 0.4}),
 ]
 
 
@@ -105,7 +107,7 @@ def test_equals_the_best_of_all_placements(objective: solve.Objective, case: int
         assert energy_by_hand(arch, workload, costs, dict(mapping.placement)) == pytest.approx(mapping.value, rel=1e-9)
 
 
-@pytest.mark.parametrize("composition", ["serial", "overlapped"])
+@pytest.mark.parametrize("composition", ["serial", "overlapped", "pipelined"])
 @pytest.mark.parametrize("large", ["path", "fixed", "fetch", "compute", "link", "host"])
 def test_energy_equals_the_best_of_all_placements_whatever_time_is_largest(composition: str, large: str) -> None:
     arch, workload = make_arch(composition=composition), make_workload(2, 4)
@@ -417,9 +419,15 @@ def test_a_start_says_the_same_as_its_placement() -> None:
     assert score[np.arange(len(again)), again].sum() <= score[np.arange(len(again)), rule.choice].sum() + 1e-12
 
 
-@pytest.mark.parametrize("name", ["olmoe", "olmoe_prefill", "olmoe_zipf"])
-def test_the_energy_of_a_shipped_design_is_that_of_its_evaluation_but_for_the_busiest_tile(name: str) -> None:
-    arch, workload = load_architecture("server_pcm3d"), load_workload(name)
+@pytest.mark.parametrize(
+    ("name", "composition"),
+    [("olmoe", "overlapped"), ("olmoe", "pipelined"), ("olmoe_prefill", "overlapped"), ("olmoe_zipf", "overlapped")],
+)
+def test_the_energy_of_a_shipped_design_is_that_of_its_evaluation_but_for_the_busiest_tile(
+    name: str, composition: str
+) -> None:
+    arch = load_architecture("server_pcm3d", {"composition": composition, "micro_batches": 4})
+    workload = load_workload(name)
     costs, options = cost_table(arch, workload), option_scores(score_blocks(workload), workload, arch)
     limits = {"max_sensitivity_share": 0.3}
     mapping = solve_mapping(costs, options, workload, arch, objective="energy", limits=limits, gap=1e-3)

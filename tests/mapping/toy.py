@@ -1,5 +1,6 @@
 """Small hand-made architectures, workloads and cost tables, and an energy formula written out in loops."""
 
+import dataclasses
 from collections.abc import Iterator
 from itertools import product
 
@@ -59,7 +60,7 @@ def make_arch(
     n_analog: int = 1, n_digital: int = 1, composition: str = "overlapped", n_tiles: int = 50
 ) -> Architecture:
     return Architecture(
-        name="toy", energy_boundary="package", composition=composition,
+        name="toy", energy_boundary="package", composition=composition, micro_batches=2,
         dies=tuple(Die(name=die, count=n, node_nm=9, fixed_area_mm2=0) for die, n in (("analog", 2), ("digital", 1))),
         analog_cores=tuple(make_core(f"a{i}", n_tiles) for i in range(n_analog)),
         digital_units=tuple(make_unit(f"d{i}", f"m{i}") for i in range(n_digital)),
@@ -130,8 +131,12 @@ def make_costs(
 
 
 def energy_by_hand(arch: Architecture, workload: Workload, costs: CostTable, placement: dict[str, Option]) -> float:
-    """Energy per token of uniform decode, from the formulas in words: sums block by block, then stage by stage."""
-    tokens = float(workload.scenario.batch)
+    """Energy per token of uniform decode, from the formulas in words: sums block by block, then stage by stage.
+
+    Pipelined: two micro-batches, each of half the sequences.
+    """
+    parts = 2 if arch.composition == "pipelined" else 1
+    tokens = float(workload.scenario.batch) / parts
     stages: dict[tuple[int | None, str], list[tuple[str, int, int, float, float]]] = {}
     energy = 0.0
     for block in workload.blocks:
@@ -143,7 +148,9 @@ def energy_by_hand(arch: Architecture, workload: Workload, costs: CostTable, pla
         energy += visits * costs.energy_pj_per_visit[0, b, o] + active * costs.energy_pj_per_activation[0, b, o]
         stage = {"expert": "experts", "shared": "experts"}.get(block.kind, block.kind)
         stages.setdefault((block.layer, stage), []).append((costs.options[o].group, b, o, visits, active))
-    attention, step_ns = attention_cost(arch, workload), 0.0
+    half = dataclasses.replace(workload.scenario, batch=tokens)
+    attention, path_ns = attention_cost(arch, dataclasses.replace(workload, scenario=half)), 0.0
+    busy = dict.fromkeys([*costs.is_analog, *(f"{group} link" for group in costs.is_analog)], 0.0)
     for (_, stage), placed in stages.items():
         times = []
         for group in costs.is_analog:
@@ -159,9 +166,12 @@ def energy_by_hand(arch: Architecture, workload: Workload, costs: CostTable, pla
                     compute, fetch = compute + attention.compute_ns, fetch + attention.fetch_ns
                     fixed = max(fixed, arch.unit(group).launch_ns)
             times.append(max(path, compute, fetch) + fixed + link)
-        step_ns += max(times) if arch.composition == "overlapped" and stage == "experts" else sum(times)
+            busy[group] += compute if costs.is_analog[group] else max(path, compute, fetch) + fixed
+            busy[f"{group} link"] += link
+        path_ns += max(times) if arch.composition != "serial" and stage == "experts" else sum(times)
+    step_ns = max(path_ns, parts * max(busy.values())) if arch.composition == "pipelined" else path_ns
     energy += workload.model.n_layers * (attention.compute_pj + attention.memory_pj)
-    return float((energy + costs.standing_power_mw[0] * step_ns) / tokens)
+    return float((parts * energy + costs.standing_power_mw[0] * step_ns) / (parts * tokens))
 
 
 def placements(arch: Architecture, workload: Workload, costs: CostTable) -> Iterator[dict[str, Option]]:

@@ -104,7 +104,7 @@ def test_override_exchanges_the_device(specs: Path) -> None:
         ("analog_cores.pcm.rows=", "write path=value"),
         ("analog_cores.pcm.rows=[", "not valid YAML"),
         ("analog_cores.pcm.device=nowhere.yaml", "no such device file: 'nowhere.yaml'"),
-        ("composition=pipelined", "not modelled by this version"),
+        ("composition=pipelined", "pipelined needs micro_batches: 2 or more"),
     ],
 )
 def test_wrong_override_is_explained(override: str, message: str, specs: Path) -> None:

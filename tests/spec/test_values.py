@@ -99,7 +99,7 @@ def test_texts_and_lists_of_texts_are_replaced(arch: Architecture) -> None:
         ({"adc.bits": 6}, "unknown path, did you mean 'analog_cores.pcm.adc.bits'?"),
         ({"analog_cores.pcn.rows": 6}, "did you mean 'analog_cores.pcm.rows'?"),
         ({"analog_cores.pcm.adc": 6}, "is not a single value; choose one below it, such as"),
-        ({"composition": "parallel"}, "must be one of serial, overlapped (got 'parallel')"),
+        ({"composition": "parallel"}, "must be one of serial, overlapped, pipelined (got 'parallel')"),
         ({"composition": 3}, "must be text (got 3)"),
         ({"digital_units.npu.memory": "drum"}, "no memory is named 'drum', did you mean 'dram'?"),
         ({"analog_cores.pcm.die": "npu", "digital_units.npu.die": "analog"}, None),
