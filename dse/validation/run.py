@@ -6,6 +6,7 @@ from dse.validation.comparison import Comparison
 from dse.validation.evaluations import compare_evaluations
 from dse.validation.formulas import compare_areas, compare_printed, compare_regressions
 from dse.validation.released_models import compare_crossbars, compare_parameters
+from dse.validation.table2 import compare_table2
 
 
 def validate() -> tuple[Comparison, ...]:
@@ -15,6 +16,7 @@ def validate() -> tuple[Comparison, ...]:
         compare_crossbars(),
         compare_evaluations("counts"),
         compare_evaluations("paper"),
+        compare_table2(),
         compare_regressions(),
         compare_printed(),
         compare_areas(),
