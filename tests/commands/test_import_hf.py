@@ -9,7 +9,8 @@ from dse import load_workload
 from dse.cli import main
 from dse.spec.shipped import shipped_root
 
-FOLDERS = ["deepseek_v3", "gpt_oss_120b", "mixtral_8x7b", "olmoe_1b_7b", "glm45_air"]
+FOLDERS = ["deepseek_moe_16b", "deepseek_v3", "glm45_air", "gpt_oss_120b", "kimi_k2", "mixtral_8x7b", "olmoe_1b_7b",
+           "qwen3_30b_a3b"]  # fmt: skip
 PARAMETERS = {
     "total", "active_without_embedding_and_head", "active_with_head", "active_with_embedding_and_head",
     "attention_per_layer", "router_per_moe_layer", "shared_per_moe_layer", "one_expert", "routed_experts_all",
