@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 
 from dse.cost.table import CostTable
+from dse.evaluation.frames import at_point
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
@@ -25,7 +28,7 @@ def ceiling(
     """Bounds on what analog experts can bring on this machine (first design point).
 
     ``speedup_limit = T(all digital) / T(experts free)`` (Amdahl): the free run keeps dense weights where the mapping
-    has them, attention scores and the KV cache, and takes out the routed experts and the idle power of the tiles.
+    has them, attention scores and the KV cache, and takes out the routed experts and what tiles draw without working.
     ``digital`` is the run of ``all_digital_mapping``; where it does not fit, its figures are those of a memory that is
     large enough.
     """
@@ -33,10 +36,12 @@ def ceiling(
     free = evaluate_points(arch, workload, mapping, costs, leave_out={"expert"})
     free_ns, parts = float(free.latency_ns[0]), free.energy_parts_pj
     tiles = {core.name for core in arch.analog_cores}
-    free_pj = float(sum(v[0] for part, v in parts.items() if part.component != "idle" or part.group not in tiles))
+    free_pj = float(sum(v[0] for part, v in parts.items() if part.block_kind != "all" or part.group not in tiles))
     base_pj = float(sum(v[0] for part, v in digital.energy_parts_pj.items() if part.group not in tiles))
     n_tokens = float(tokens[0])
-    traffic = {what: float(np.ravel(b)[0]) / n_tokens for (_, what), b in digital.traffic_bytes.items()}
+    traffic: dict[str, float] = defaultdict(float)
+    for (_, what), moved in digital.traffic_bytes.items():
+        traffic[what] += at_point(moved) / n_tokens
     base_ns, own_ns, own_pj = (
         float(digital.latency_ns[0]),
         float(evaluation.latency_ns[0]),
@@ -54,7 +59,7 @@ def ceiling(
         "energy_gain": base_pj / own_pj,
         "energy_gain_limit": base_pj / free_pj,
         "bytes_per_token_all_digital": sum(traffic.values()),
-        "bytes_per_token_dense": traffic.get("dense weights", 0.0),
-        "bytes_per_token_experts": traffic.get("digital experts", 0.0),
-        "bytes_per_token_kv": traffic.get("KV cache", 0.0),
+        "bytes_per_token_dense": traffic["dense weights"],
+        "bytes_per_token_experts": traffic["digital experts"],
+        "bytes_per_token_kv": traffic["KV cache"],
     }

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from dse.cost.option import host_unit
+from dse.evaluation.frames import at_point
 from dse.evaluation.points import evaluate_points
 from dse.mapping.baseline import rule_mapping
 from dse.mapping.model import Mapping as Placement
@@ -90,10 +91,10 @@ def throughput(arch: Architecture, workload: Workload, mapping: Placement, compo
     composed = arch.with_values({"composition": "serial" if serial else composition})
     evaluation = evaluate_points(composed, workload, mapping)
     if not serial:
-        return float(np.ravel(evaluation.tokens_per_s)[0])
+        return at_point(evaluation.tokens_per_s)
     host = host_unit(arch).name
-    step_ns = sum(s.multiplicity * float(s.groups[host].total[0]) for s in evaluation.stages if host in s.groups)
-    return float(evaluation.tokens_per_step[0]) / step_ns * NS_PER_S
+    step_ns = sum(s.multiplicity * s.groups[host].total for s in evaluation.stages if host in s.groups)
+    return at_point(evaluation.tokens_per_step / step_ns * NS_PER_S)
 
 
 def digital_share(workload: Workload, mapping: Placement) -> float:
