@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 
 from dse.commands.output import emit, output_file, write_document
-from dse.cost.datasheet import core_datasheet
 from dse.errors import SpecError
-from dse.report.core import core_products, products_text
-from dse.report.text import datasheet_text
+from dse.report.core import core_document, core_text
 from dse.spec.load import load_architecture
 from dse.spec.suggest import did_you_mean
 
@@ -24,9 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     name = arguments.core or next(iter(cores))
     if name not in cores:
         raise SpecError(f"{arch.name} has no analog core {name!r}{did_you_mean(name, cores)}")
-    core, sheet = cores[name], core_datasheet(cores[name])
-    products = core_products(core, arguments.rows_used, arguments.cols_used)
-    document = {"core": core.name, **dataclasses.asdict(sheet), **products}
+    document = core_document(arch, cores[name], arguments.rows_used, arguments.cols_used)
     write_document(arguments, file, document)
-    emit(arguments, document, lambda: datasheet_text(core, sheet) + products_text(products))
+    emit(arguments, document, lambda: core_text(document))
     return 0

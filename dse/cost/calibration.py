@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dse.cost.operating_point import (
-    OperatingPoint,
-    Remainder,
-    area_at,
-    energy_at,
-    point_of_calibration,
-    time_at,
-)
+from dse.cost.crossbar_components import Use
+from dse.cost.nonnegative_fit import is_determined, nonnegative_fit
+from dse.cost.operating_point import OperatingPoint, point_of_calibration
+from dse.cost.tile_formulas import Remainder, area_at, energy_at, time_at
 from dse.errors import Problem, SpecError
-from dse.spec.architecture import AnalogCore
-from dse.spec.core_cost import ComponentsCost, FreeEnergy
+from dse.spec.analog_core import AnalogCore
+from dse.spec.calibration_point import CalibrationPoint
+from dse.spec.core_cost import ComponentsCost
 from dse.units import Quantity
 
-ROUNDING = 1e-9
+ROUNDING: Final = 1e-9
+FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "energy_pj": {"leak": "leak_mw"} | {k: f"{k}_pj" for k in ("row", "cell", "column", "adc", "post", "fixed")},
+    "time_ns": {k: f"{k}_ns" for k in ("settle", "conversion", "post")},
+    "area_mm2": {k: f"{k}_mm2" for k in ("fixed", "column", "cell")},
+}
+"""Quantity → name of a free parameter → its field of the remainder."""
+
+REMEDIES: Final = {
+    "energy_pj": "e.g. adc.energy_scale, cell.read_v, dac, row_pj",
+    "time_ns": "e.g. read.pulse_ns of the core or pulse_ns of the point, adc.conversion_ns, settle_ns, post_ns",
+    "area_mm2": "e.g. adc.area_scale, cell.area_mm2, column_area_mm2, fixed_area_mm2",
+}
+"""What to lower where the formulas give too much."""
+
+
+class Measured(NamedTuple):
+    """A published operating point: its settings, and its figures as energy, time and area (None where not stated)."""
+
+    number: int
+    at: OperatingPoint
+    energy_pj: Quantity | None
+    time_ns: Quantity | None
+    area_mm2: Quantity | None
 
 
 class Residual(NamedTuple):
-    """A published operating point against the calibrated formulas."""
+    """A published figure against the calibrated formulas."""
 
     point: int
     quantity: str
@@ -38,120 +59,145 @@ class Residual(NamedTuple):
         return self.predicted / self.stated - 1.0
 
 
-def free_energy(cost: ComponentsCost) -> FreeEnergy:
-    """Which energies calibration determines."""
-    if cost.free.energy is not None:
-        return cost.free.energy
-    return "fixed" if len(cost.calibration) == 1 else "row_and_fixed"
+def measured(core: AnalogCore, cost: ComponentsCost, index: int) -> Measured:
+    """A calibration point in energy, time and area: power is energy over time, TOPS are 2·R·K over time / 1000."""
+    given: CalibrationPoint = cost.calibration[index]
+    at = point_of_calibration(core, cost, given)
+    ops = 2.0 * at.rows_used * at.cols_used
+    time = given.time_ns if given.tops is None else ops / given.tops / 1000
+    energy = given.energy_pj if given.tops_per_w is None else ops / given.tops_per_w
+    if given.power_mw is not None:
+        assert time is not None
+        energy = given.power_mw * time
+    return Measured(index, at, energy, time, given.area_mm2)
+
+
+def all_measured(core: AnalogCore, cost: ComponentsCost) -> list[Measured]:
+    """Every calibration point."""
+    return [measured(core, cost, index) for index in range(len(cost.calibration))]
+
+
+def free_parameters(cost: ComponentsCost) -> Mapping[str, Sequence[str]]:
+    """Quantity → free parameters; none where no point states the quantity."""
+    n_energy = sum(any(f is not None for f in (p.energy_pj, p.power_mw, p.tops_per_w)) for p in cost.calibration)
+    energy: Sequence[str] = cost.free.energy or (("fixed",) if n_energy == 1 else ("row", "fixed"))
+    has_time = any(p.time_ns is not None or p.tops is not None for p in cost.calibration)
+    has_area = any(p.area_mm2 is not None for p in cost.calibration)
+    return {
+        "energy_pj": energy if n_energy else (),
+        "time_ns": cost.free.time if has_time else (),
+        "area_mm2": cost.free.area if has_area else (),
+    }
+
+
+def predictors(core: AnalogCore, cost: ComponentsCost) -> Mapping[str, Callable[[Measured, Remainder], Quantity]]:
+    """Quantity → what the formulas and a remainder give for a published point."""
+
+    def energy(point: Measured, extra: Remainder) -> Quantity:
+        at = point.at
+        busy = point.time_ns if point.time_ns is not None else time_at(cost, at, extra)
+        use = Use(1.0, at.rows_used, at.cols_used, at.rows_used * at.cols_used, busy)
+        return sum(energy_at(core, cost, at, extra, use).values(), 0.0)
+
+    def time(point: Measured, extra: Remainder) -> Quantity:
+        return time_at(cost, point.at, extra)
+
+    def area(point: Measured, extra: Remainder) -> Quantity:
+        return sum(area_at(cost, point.at, extra).values(), 0.0)
+
+    return {"energy_pj": energy, "time_ns": time, "area_mm2": area}
 
 
 def calibrated(core: AnalogCore, cost: ComponentsCost) -> Remainder:
-    """What is to be added to the formulas so that they meet the points best (least squares).
+    """What is added to the figures of the file so that they meet the published points best.
 
-    Numbers, or one per design point where the file's own values have one each.
+    Least squares of the relative errors, no parameter negative. The points are complete in themselves, so that the
+    result depends on what the file says and not on the settings that an axis or override changes.
 
     Raises:
-        SpecError: the formulas alone give more than a published figure.
+        SpecError: the formulas alone give more than a published figure, or the points do not determine what is free.
     """
     if not cost.calibration:
         return Remainder()
-    points = [point_of_calibration(core, cost, given) for given in cost.calibration]
-    row_pj, fixed_pj = energy_remainder(cost, points)
-    settle_ns, conversion_ns = time_remainder(cost, points)
-    found = Remainder(
-        row_pj=row_pj,
-        fixed_pj=fixed_pj,
-        settle_ns=settle_ns,
-        conversion_ns=conversion_ns,
-        area_mm2=area_remainder(cost, points),
-    )
-    require_non_negative(core, cost, points, found)
+    points, predict, found = all_measured(core, cost), predictors(core, cost), Remainder()
+    require_room(core, cost, points)
+    for quantity, names in free_parameters(cost).items():
+        stating = [p for p in points if getattr(p, quantity) is not None]
+        if names and stating:
+            fields = [FIELDS[quantity][name] for name in names]
+            values = fit(core, quantity, fields, stating, predict[quantity])
+            found = dataclasses.replace(found, **dict(zip(fields, values, strict=True)))
     return found
 
 
-def energy_remainder(cost: ComponentsCost, points: Sequence[OperatingPoint]) -> tuple[Quantity, Quantity]:
-    """Energy of a driven row and of a product that the formulas leave open [pJ]."""
-    left = [
-        given.energy_pj - sum(energy_at(cost, at, Remainder()).values(), 0.0)
-        for given, at in zip(cost.calibration, points, strict=True)
-    ]
-    driven = [at.phases * at.rows_used for at in points]
-    n, which = len(points), free_energy(cost)
-    mean = sum(left, 0.0) / n
-    if which == "fixed":
-        return 0.0, mean
-    xx, xy = sum((x * x for x in driven), 0.0), sum((x * y for x, y in zip(driven, left, strict=True)), 0.0)
-    if which == "row":
-        return xy / xx, 0.0
-    mean_x = sum(driven, 0.0) / n
-    slope = (xy - n * mean_x * mean) / (xx - n * mean_x * mean_x)
-    return slope, mean - slope * mean_x
+def fit(
+    core: AnalogCore,
+    quantity: str,
+    fields: Sequence[str],
+    points: Sequence[Measured],
+    predict: Callable[[Measured, Remainder], Quantity],
+) -> list[Quantity]:
+    """Values of some fields of the remainder; numbers, or one per design point.
+
+    The formulas are linear in the remainder: a column of the matrix is what one unit of a field adds. Times are fitted
+    on the conversion path (the pulse is checked before).
+    """
+    points = (
+        [p._replace(at=dataclasses.replace(p.at, pulse_ns=0.0)) for p in points] if quantity == "time_ns" else points
+    )
+    stated = [getattr(p, quantity) for p in points]
+    base = [predict(p, Remainder()) for p in points]
+    columns = [[predict(p, Remainder(**{f: 1.0})) - b for p, b in zip(points, base, strict=True)] for f in fields]
+    weighted = [[value / s for value, s in zip(column, stated, strict=True)] for column in columns]
+    target = [1.0 - b / s for b, s in zip(base, stated, strict=True)]
+    matrix = np.moveaxis(stacked([*weighted, target]), 0, -1)  # (M, N + 1, P) -> (P, M, N + 1)
+    if not is_determined(matrix[:, :, :-1]):
+        raise SpecError([undetermined(core, quantity, fields, len(points))])
+    values = nonnegative_fit(matrix[:, :, :-1], np.maximum(matrix[:, :, -1], 0.0))
+    return [float(v[0]) if len(v) == 1 else v for v in values.T]
 
 
-def time_remainder(cost: ComponentsCost, points: Sequence[OperatingPoint]) -> tuple[Quantity, Quantity]:
-    """Time before conversion and time of a conversion that the formulas leave open [ns]."""
-    left = [
-        (given.time_ns - time_at(cost, dataclasses.replace(at, pulse_ns=0.0), Remainder())) / at.phases
-        for given, at in zip(cost.calibration, points, strict=True)
-    ]
-    if cost.free.time == "settle":
-        return sum(left, 0.0) / len(left), 0.0
-    rounds = [at.rounds for at in points]
-    xy, xx = sum((x * y for x, y in zip(rounds, left, strict=True)), 0.0), sum((x * x for x in rounds), 0.0)
-    return 0.0, xy / xx
-
-
-def area_remainder(cost: ComponentsCost, points: Sequence[OperatingPoint]) -> Quantity:
-    """Area of a tile that the formulas leave open [mm²]; 0 where no point states one."""
-    left = [
-        given.area_mm2 - area_at(cost, at, Remainder())
-        for given, at in zip(cost.calibration, points, strict=True)
-        if given.area_mm2 is not None
-    ]
-    return sum(left, 0.0) / len(left) if left else 0.0
+def stacked(table: Sequence[Sequence[Quantity]]) -> NDArray[np.float64]:
+    """(N, P, M) of a table of numbers or arrays with one entry per design point."""
+    flat = np.broadcast_arrays(*[np.atleast_1d(np.asarray(v, np.float64)) for column in table for v in column])
+    return np.moveaxis(np.stack(flat).reshape(len(table), len(table[0]), -1), 1, 2)
 
 
 def residuals(core: AnalogCore, cost: ComponentsCost) -> tuple[Residual, ...]:
     """Every published figure beside what the calibrated formulas give."""
-    extra, found = calibrated(core, cost), []
-    for index, given in enumerate(cost.calibration):
-        at = point_of_calibration(core, cost, given)
-        energy = sum(energy_at(cost, at, extra).values(), 0.0)
-        found.append(Residual(index, "energy_pj", given.energy_pj, energy))
-        found.append(Residual(index, "time_ns", given.time_ns, time_at(cost, at, extra)))
-        if given.area_mm2 is not None:
-            found.append(Residual(index, "area_mm2", given.area_mm2, area_at(cost, at, extra)))
-    return tuple(found)
+    extra = calibrated(core, cost)
+    return tuple(
+        Residual(point.number, quantity, stated, predict(point, extra))
+        for point in all_measured(core, cost)
+        for quantity, predict in predictors(core, cost).items()
+        if (stated := getattr(point, quantity)) is not None
+    )
 
 
-def require_non_negative(
-    core: AnalogCore, cost: ComponentsCost, points: Sequence[OperatingPoint], found: Remainder
-) -> None:
+def undetermined(core: AnalogCore, quantity: str, fields: Sequence[str], n_points: int) -> Problem:
+    """The problem that the points do not determine the free parameters."""
+    message = (
+        f"{n_points} point{'s' * (n_points > 1)} with {quantity} cannot determine {', '.join(fields)}; add points that "
+        f"differ in rows_driven, cols_used or phases, or free fewer parameters"
+    )
+    return Problem(message, path=f"analog_cores.{core.name}.cost.free.{quantity.partition('_')[0]}")
+
+
+def require_room(core: AnalogCore, cost: ComponentsCost, points: Sequence[Measured]) -> None:
     """Raises SpecError where the formulas alone give more than the published figures."""
-    stated = {
-        "energy_pj": (found.row_pj, "a driven row", found.fixed_pj, "a product"),
-        "time_ns": (found.settle_ns, "settling", found.conversion_ns, "a conversion"),
-        "area_mm2": (found.area_mm2, "the tile", 0.0, ""),
-    }
-    scales = {key: max(float(np.max(getattr(g, key) or 0.0)) for g in cost.calibration) for key in stated}
     problems = []
-    for key, (first, first_name, second, second_name) in stated.items():
-        for value, name in ((first, first_name), (second, second_name)):
-            lowest = float(np.min(value))
-            if lowest < -ROUNDING * scales[key]:
+    for quantity, predict in predictors(core, cost).items():
+        for point in points:
+            stated = getattr(point, quantity)
+            if stated is None:
+                continue
+            excess = predict(point, Remainder()) / stated - 1.0
+            if np.max(excess) > ROUNDING:
                 message = (
-                    f"{key}: calibration would leave {lowest:.4g} {key.rsplit('_', maxsplit=1)[-1]} for {name}; the "
-                    f"formulas of dac, cell, adc and periphery give more than the published figures, lower them "
-                    f"(e.g. adc.energy_scale, adc.conversion_ns) or choose another free.energy, free.time"
+                    f"{quantity}: the formulas and figures of the file give {100 * float(np.max(excess)):.3g} % more "
+                    f"than the published figure; lower them ({REMEDIES[quantity]})"
                 )
-                problems.append(Problem(message, path=f"analog_cores.{core.name}.cost.calibration"))
-    for index, (given, at) in enumerate(zip(cost.calibration, points, strict=True)):
-        least = float(np.max(at.phases * at.pulse_ns + cost.post_ns - given.time_ns))
-        if least > ROUNDING * float(np.max(given.time_ns)):
-            message = (
-                f"time_ns: {least:.4g} ns less than its read phases of {float(np.max(at.pulse_ns)):g} ns and post_ns "
-                "take; lower read.pulse_ns, or state the pulse_ns of the point"
-            )
-            problems.append(Problem(message, path=f"analog_cores.{core.name}.cost.calibration[{index}]"))
+                path = f"analog_cores.{core.name}.cost.calibration[{point.number}]"
+                problems.append(Problem(message, path=path))
     if problems:
         raise SpecError(problems)

@@ -88,15 +88,62 @@ def sar_column_pj(*, bits: Quantity, node_nm: Quantity, column_ohm: Quantity, te
     return energy
 
 
-def capacitive_driver_pj(*, bits: Quantity, per_bit_ff: Quantity, supply_v: Quantity) -> Quantity:
-    """Energy to drive one row once [pJ]: ``E = C·b·V²``, 0 for one bit.
+def switched_capacitor_adc_pj(
+    *, bits: Quantity, per_bit_ff: Quantity, per_level_ff: Quantity, supply_v: Quantity
+) -> Quantity:
+    """Energy of one conversion by logic that grows with the bits and capacitors that grow with the levels [pJ].
 
-    Valid for: 28 nm with 50 fF a bit; the charge of the row itself is left out.
+    ``E = (C1·b + C2·4^b)·V²``
+
+    Valid for: 28 nm with 100 fF and 0.001 fF.
+
+    Source: zigzag-imc, fitted on three 28 nm chips.
+
+    >>> round(switched_capacitor_adc_pj(bits=8.0, per_bit_ff=100.0, per_level_ff=0.001, supply_v=0.9), 3)
+    0.701
+    """
+    return (per_bit_ff * bits + per_level_ff * 4.0**bits) * supply_v**2 * PJ_PER_FF_V2
+
+
+def switched_capacitor_adc_ns(*, bits: Quantity, rows: Quantity) -> Quantity:
+    """Time of one conversion [ns]: ``T = b·(0.00653·rows + 0.640)``.
+
+    Valid for, source: as ``switched_capacitor_adc_pj``; rows of the array that load the column.
+    """
+    return bits * (0.00653 * rows + 0.640)
+
+
+def switched_capacitor_adc_mm2(*, bits: Quantity) -> Quantity:
+    """Area of one converter [mm²]: ``A = 10^(1.206 - 0.0369 b)·2^b`` µm².
+
+    Valid for, source: as ``switched_capacitor_adc_pj``.
+
+    >>> round(float(switched_capacitor_adc_mm2(bits=8.0)) * 1e6)
+    2085
+    """
+    area: Quantity = 10.0 ** (1.206 - 0.0369 * bits) * 2.0**bits * MM2_PER_UM2
+    return area
+
+
+def table_value(*, at: Quantity, bits: tuple[Quantity, ...], values: tuple[Quantity, ...]) -> Quantity:
+    """A column of a table of converters at a number of bits: linear between its points, nothing beyond them."""
+    x, y = np.asarray(bits, np.float64), np.asarray(values, np.float64)
+    order = np.argsort(x)
+    found: Quantity = np.interp(at, x[order], y[order], left=np.nan, right=np.nan)
+    return found
+
+
+def capacitive_driver_pj(
+    *, bits: Quantity, per_bit_ff: Quantity, supply_v: Quantity, line_ff: Quantity = 0.0
+) -> Quantity:
+    """Energy to drive one row once [pJ]: ``E = (C·b + C_line)·V²``, without C·b for one bit.
+
+    Valid for: 28 nm with 50 fF a bit and 0.35 fF of the line per column.
 
     Source: zigzag-imc, fitted on three 28 nm chips.
 
     >>> float(capacitive_driver_pj(bits=8.0, per_bit_ff=50.0, supply_v=1.0))
     0.4
     """
-    energy: Quantity = np.where(np.asarray(bits) > 1, per_bit_ff * bits * supply_v**2 * PJ_PER_FF_V2, 0.0)
+    energy: Quantity = (np.where(np.asarray(bits) > 1, per_bit_ff * bits, 0.0) + line_ff) * supply_v**2 * PJ_PER_FF_V2
     return energy

@@ -16,11 +16,6 @@ def products_energy_pj(*, n_crossbars: Quantity, mvm_energy_pj: Quantity) -> Qua
     return n_crossbars * mvm_energy_pj
 
 
-def fluid_load_ns(*, n_crossbars: Quantity, mvm_latency_ns: Quantity, n_tiles: Quantity) -> Quantity:
-    """Busy time per visit if the products spread evenly over all tiles [ns]: the lower end of the tile load."""
-    return n_crossbars * mvm_latency_ns / n_tiles
-
-
 def busiest_tile_ns(*, busiest_visits: Quantity, slices_per_tile: Quantity, mvm_latency_ns: Quantity) -> Quantity:
     """Busy time of the busiest tile in a stage [ns].
 

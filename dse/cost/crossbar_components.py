@@ -1,66 +1,102 @@
-"""One product of a crossbar as the sum of its parts: drivers, array, converters, periphery."""
+"""Products of a tile as the sum of their parts: drivers, array, converters, periphery."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from dse.units import Quantity
 
 PJ_PER_V2_US_NS: Final = 1e-3
-COMPONENTS: Final = ("DAC", "array", "ADC", "column periphery", "fixed periphery")
-"""Parts of the energy of one product."""
+COMPONENTS: Final = ("DAC", "array", "sample and hold", "ADC", "column periphery", "shift-add", "buffers",
+                     "fixed periphery", "leakage")  # fmt: skip
+"""Parts of the energy of a product; those a core has."""
+
+
+class Use(NamedTuple):
+    """What a number of products uses of their crossbars, added up."""
+
+    products: Quantity
+    rows: Quantity
+    """Rows driven, Σ R."""
+    cols: Quantity
+    """Columns of weights read, Σ K."""
+    cells: Quantity
+    """Weights read, Σ R·K."""
+    busy_ns: Quantity
+    """Time, Σ T [ns]."""
 
 
 def product_parts_pj(
     *,
-    rows_used: Quantity,
-    cols_used: Quantity,
+    use: Use,
     phases: Quantity,
+    drives: Quantity,
+    pulses: Quantity,
+    conversions: Quantity,
+    weight_slices: Quantity,
     row_pj: Quantity,
     cell_pj: Quantity,
+    sample_pj: Quantity,
+    integrate_pj: Quantity,
     column_pj: Quantity,
     adc_pj: Quantity,
+    add_pj: Quantity,
     post_pj: Quantity,
+    buffer_pj: Quantity,
     fixed_pj: Quantity,
+    leak_mw: Quantity,
 ) -> dict[str, Quantity]:
-    """Part → energy of one product [pJ].
+    """Part → energy of the products [pJ].
 
-    ``E = n_ph·[R·E_row + R·K·E_cell + K·(E_col + E_adc)] + K·E_post + E_fix``
+    ``E = n_ph·{n_in·[R·E_row + R·K·s·E_cell + K·s·(E_col + E_sample)] + n_pulse·K·s·E_int + n_conv·K·s·(E_adc + E_add)}
+    + K·E_post + E_buffer + E_fix + P_leak·T``, with s columns of cells for one column of weights. Linear in the rows,
+    columns, weights and products that are used, so that the partly filled crossbars of a matrix cost their sum.
+
+    n_in counts drives, n_pulse pulses and n_conv conversions of a phase (steps, where E_adc is that of a step);
+    E_buffer is that of all products together.
 
     Valid for: energies that do not depend on the data; a macro spends two to three times less on zeros.
 
-    >>> parts = product_parts_pj(rows_used=2.0, cols_used=3.0, phases=4.0, row_pj=1.0, cell_pj=1.0, column_pj=1.0,
-    ...     adc_pj=1.0, post_pj=1.0, fixed_pj=1.0)
+    >>> parts = product_parts_pj(use=Use(1.0, 2.0, 3.0, 6.0, 0.0), phases=4.0, drives=1.0, pulses=1.0, conversions=1.0,
+    ...     weight_slices=1.0, row_pj=1.0, cell_pj=1.0, sample_pj=0.0, integrate_pj=0.0, column_pj=1.0, adc_pj=1.0,
+    ...     add_pj=0.0, post_pj=1.0, buffer_pj=0.0, fixed_pj=1.0, leak_mw=0.0)
     >>> sum(parts.values())
     60.0
     """
+    columns = phases * weight_slices * use.cols
     return {
-        "DAC": phases * rows_used * row_pj,
-        "array": phases * rows_used * cols_used * cell_pj,
-        "ADC": phases * cols_used * adc_pj,
-        "column periphery": phases * cols_used * column_pj + cols_used * post_pj,
-        "fixed periphery": fixed_pj,
+        "DAC": phases * drives * use.rows * row_pj,
+        "array": phases * drives * weight_slices * use.cells * cell_pj,
+        "sample and hold": columns * (drives * sample_pj + pulses * integrate_pj),
+        "ADC": columns * conversions * adc_pj,
+        "column periphery": columns * drives * column_pj + use.cols * post_pj,
+        "shift-add": columns * conversions * add_pj,
+        "buffers": buffer_pj,
+        "fixed periphery": use.products * fixed_pj,
+        "leakage": use.busy_ns * leak_mw,
     }
 
 
-def conversion_rounds(*, cols_used: Quantity, adc_per_tile: Quantity) -> Quantity:
-    """Conversions that each converter makes one after the other [-]: ``ceil(K / A)``."""
-    rounds: Quantity = np.ceil(cols_used / adc_per_tile)
+def conversion_rounds(*, cols_used: Quantity, weight_slices: Quantity, adc_per_tile: Quantity) -> Quantity:
+    """Conversions that each converter makes one after the other [-]: ``ceil(K·s / A)``."""
+    rounds: Quantity = np.ceil(cols_used * weight_slices / adc_per_tile)
     return rounds
 
 
 def product_ns(
-    *, phases: Quantity, pulse_ns: Quantity, settle_ns: Quantity, rounds: Quantity, adc_ns: Quantity, post_ns: Quantity
+    *, pulse_ns: Quantity, settle_ns: Quantity, conversion_ns: Quantity, post_ns: Quantity, overlap: bool
 ) -> Quantity:
-    """Time of one product [ns].
+    """Time of one product [ns] from the times of all its read phases together.
 
-    ``T = n_ph·max(T_row, T_settle + ceil(K/A)·T_adc) + T_post``
+    ``T = max(T_pulse, T_settle + T_conv) + T_post``, with the sum in place of the maximum where conversion waits for
+    the pulse.
 
-    Valid for: conversion that overlaps the input pulse; where it begins after the pulse, T_settle includes the pulse.
+    Valid for: read phases and input slices of equal length.
     """
-    time: Quantity = phases * np.maximum(pulse_ns, settle_ns + rounds * adc_ns) + post_ns
+    converting = settle_ns + conversion_ns
+    time: Quantity = (np.maximum(pulse_ns, converting) if overlap else pulse_ns + converting) + post_ns
     return time
 
 
@@ -69,20 +105,27 @@ def tile_mm2(
     rows: Quantity,
     cols: Quantity,
     tiers: Quantity,
+    weight_slices: Quantity,
     adc_per_tile: Quantity,
     cell_mm2: Quantity,
     row_mm2: Quantity,
     adc_mm2: Quantity,
     column_mm2: Quantity,
     fixed_mm2: Quantity,
-) -> Quantity:
-    """Area of one tile [mm²].
+) -> dict[str, Quantity]:
+    """Part → area of one tile [mm²].
 
-    ``tiers·R·K·a_cell + R·a_row + A·a_adc + K·a_col + a_fix``
+    ``tiers·R·K·s·a_cell + R·a_row + A·a_adc + K·s·a_col + a_fix``
 
     Valid for: tiers side by side; for tiers on top of each other give the area of one cell over the tiers.
     """
-    return tiers * rows * cols * cell_mm2 + rows * row_mm2 + adc_per_tile * adc_mm2 + cols * column_mm2 + fixed_mm2
+    return {
+        "array": tiers * rows * cols * weight_slices * cell_mm2,
+        "row drivers": rows * row_mm2,
+        "ADC": adc_per_tile * adc_mm2,
+        "column periphery": cols * weight_slices * column_mm2,
+        "fixed periphery": fixed_mm2,
+    }
 
 
 def resistive_cell_pj(
@@ -96,3 +139,19 @@ def resistive_cell_pj(
     0.0512
     """
     return read_v**2 * conductance_usiemens * pulse_ns * pulse_fraction * PJ_PER_V2_US_NS
+
+
+def mean_conductance_usiemens(
+    *, g_max_usiemens: Quantity, g_min_usiemens: Quantity, weight_mean_abs_fraction: Quantity, devices: Quantity
+) -> Quantity:
+    """Expected conductance of one weight, all its devices together [µS].
+
+    ``G = n/2·[(g_max - g_min)·E|w|/max|w| + 2·g_min]``: half of the devices carry the magnitude, all conduct at least
+    g_min.
+
+    Valid for: differential pairs, magnitude in proportion to the conductance.
+
+    >>> mean_conductance_usiemens(g_max_usiemens=25.0, g_min_usiemens=0.0, weight_mean_abs_fraction=0.2, devices=2.0)
+    5.0
+    """
+    return devices / 2 * ((g_max_usiemens - g_min_usiemens) * weight_mean_abs_fraction + 2 * g_min_usiemens)

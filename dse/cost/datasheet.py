@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dse.cost.tile import mvm_cost, tile_area_mm2
-from dse.spec.architecture import AnalogCore
+from dse.cost.tile import tile_of
+from dse.spec.analog_core import AnalogCore
 from dse.units import Quantity
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Datasheet:
-    """Peak figures of one tile; a multiply-accumulate counts as two operations."""
+    """Figures of one tile; a multiply-accumulate counts as two operations."""
 
     mvm_energy_pj: Quantity
     mvm_latency_ns: Quantity
@@ -22,12 +22,22 @@ class Datasheet:
     tops_per_mm2: Quantity
 
 
-def core_datasheet(core: AnalogCore) -> Datasheet:
-    """Figures of one tile with all rows and columns in use.
+def core_datasheet(core: AnalogCore, rows_used: Quantity | None = None, cols_used: Quantity | None = None) -> Datasheet:
+    """Figures of one tile that works without pause, one product after the other.
 
-    ``TOPS = 2 · rows · cols / T_mvm / 1000``, ``TOPS/W = 2 · rows · cols / E_mvm`` (operations per pJ).
+    ``TOPS = 2·R·K / T_mvm / 1000``, ``TOPS/W = 2·R·K / E_mvm`` (operations per pJ), with the rows and columns in use.
+
+    Args:
+        core: the analog core.
+        rows_used: rows driven; None: all.
+        cols_used: columns read; None: all.
+
+    Raises:
+        SpecError: a calibration that its formulas cannot meet.
     """
-    ops, mvm, area = 2.0 * core.rows * core.cols, mvm_cost(core), tile_area_mm2(core)
+    rows, cols = core.rows if rows_used is None else rows_used, core.cols if cols_used is None else cols_used
+    tile, ops = tile_of(core), 2.0 * rows * cols
+    mvm, area = tile.mvm(rows, cols), sum(tile.area_parts_mm2().values(), 0.0)
     tops = ops / mvm.latency_ns / 1000
     return Datasheet(
         mvm_energy_pj=mvm.energy_pj,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from dse.cost.crossbar import fluid_load_ns, products_energy_pj
+from dse.cost.block_products import block_products
 from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.digital import (
     compute_precision,
@@ -17,9 +17,9 @@ from dse.cost.digital import (
 )
 from dse.cost.gating import least_upkeep_pj, wake_ns
 from dse.cost.memory import transfer_pj
-from dse.cost.tile import LUMPED, mvm_cost
+from dse.cost.tile import LUMPED, Tile
 from dse.cost.traffic import TRAFFIC_COMPONENTS, traffic_cost
-from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit, FlatPower
+from dse.spec.architecture import Architecture, DigitalUnit, FlatPower
 from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
 from dse.workload.blocks import BlockClass, BlockKind
 from dse.workload.build import Workload
@@ -92,32 +92,30 @@ def dense_precision(unit: DigitalUnit, workload: Workload) -> Precision:
     return wanted if wanted in unit.precisions else max(unit.precisions, key=lambda p: BITS[p])
 
 
-def option_cost(arch: Architecture, workload: Workload, block_class: BlockClass, option: Option) -> OptionCost:
-    """Cost of a class under an option."""
+def option_cost(
+    arch: Architecture, workload: Workload, block_class: BlockClass, option: Option, tiles: Mapping[str, Tile]
+) -> OptionCost:
+    """Cost of a class under an option; ``tiles`` holds the tile of every analog group."""
     if option.precision == "analog":
-        return analog_cost(arch, workload, block_class, arch.core(option.group))
+        return analog_cost(arch, workload, block_class, tiles[option.group])
     return digital_cost(arch, workload, block_class, arch.unit(option.group), option.precision)
 
 
-def analog_cost(arch: Architecture, workload: Workload, block_class: BlockClass, core: AnalogCore) -> OptionCost:
+def analog_cost(arch: Architecture, workload: Workload, block_class: BlockClass, tile: Tile) -> OptionCost:
     """Cost on an analog group: products on the tiles, traffic to the host unit, partial sums, gating."""
-    host, mvm = host_unit(arch), mvm_cost(core)
-    n_crossbars = block_class.n_crossbars(rows=core.rows, cols=core.cols)
+    core, host, products = tile.core, host_unit(arch), block_products(tile, block_class)
     traffic = traffic_cost(arch, workload, block_class, core, host)
-    path_ns = block_class.path_length * mvm.latency_ns
-    visit_pj: dict[str, Quantity] = {
-        part: products_energy_pj(n_crossbars=n_crossbars, mvm_energy_pj=energy) for part, energy in mvm.parts_pj.items()
-    }
+    visit_pj = dict(products.parts_pj)
     host_ns, visit_pj["partial sums"] = additions_cost(arch, workload, ops=traffic.host_additions)
     return OptionCost(
         visit_pj=visit_pj | traffic.energy_pj,
-        compute_ns=fluid_load_ns(n_crossbars=n_crossbars, mvm_latency_ns=mvm.latency_ns, n_tiles=arch.n_tiles(core)),
-        path_ns=path_ns,
+        compute_ns=products.busy_ns / arch.n_tiles(core),
+        path_ns=products.latency_ns,
         fixed_ns=traffic.latency_ns + wake_ns(core),
         link_ns=traffic.time_ns,
         host_ns=host_ns,
-        units=n_crossbars,
-        upkeep_pj=least_upkeep_pj(arch, workload, core, block_class, path_ns),
+        units=block_class.n_crossbars(rows=core.rows, cols=core.cols),
+        upkeep_pj=least_upkeep_pj(arch, workload, core, block_class, products.latency_ns),
     )
 
 

@@ -21,6 +21,7 @@ from dse.cost.option import (
     option_cost,
 )
 from dse.cost.power import standing_power_mw
+from dse.cost.tile import tile_of
 from dse.spec.architecture import Architecture
 from dse.spec.values import n_points
 from dse.units import Quantity
@@ -121,7 +122,8 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
         SpecError: a digital unit lists no peak rate wide enough for the numbers it must compute with.
     """
     options = list_options(arch)
-    entries = [[option_cost(arch, workload, c, o) for o in options] for c in workload.classes]
+    tiles = {core.name: tile_of(core) for core in arch.analog_cores}
+    entries = [[option_cost(arch, workload, c, o, tiles) for o in options] for c in workload.classes]
     present = {component for row in entries for e in row for component in e.visit_pj}
     standing = standing_power_mw(arch)
     capacity = capacity_units(arch, workload)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dse.spec.core_cost import ComponentsCost
 from dse.units import Quantity
 
 NODES_NM: Final = np.array([7.0, 10.0, 14.0, 16.0, 20.0, 32.0, 45.0, 65.0, 90.0, 130.0])
@@ -19,6 +20,42 @@ _ENERGY_FITS: Final[NDArray[np.float64]] = np.array([
 """Coefficients (a, b, c) of energy(V) = a·V² + b·V + c by node: Stillmaker & Baas 2017."""
 _AREAS: Final = np.array([0.059, 0.10, 0.17, 0.19, 0.21, 0.46, 1.0, 1.5, 2.8, 6.4])
 """Area relative to 45 nm by node, as published, two digits: Stillmaker & Baas 2017."""
+
+
+class Factors(NamedTuple):
+    """Factors of technology and voltage on values that hold at the reference technology."""
+
+    analog: Quantity
+    """Energy of array, drivers and converters."""
+    logic: Quantity
+    """Energy of digital logic."""
+    area: Quantity
+    """Area of digital logic."""
+    delay: Quantity
+    """Time of everything but the input pulse, by the voltage."""
+    node_delay: Quantity
+    """Time of digital logic, by the node."""
+
+
+def technology_factors(cost: ComponentsCost, *, node_nm: Quantity, supply_v: Quantity) -> Factors:
+    """Factors at a node and voltage on the values of a file.
+
+    Array, drivers and converters: (V/V0)^k, whatever the node. Logic: Stillmaker & Baas for node and voltage; its time
+    grows with the node. Delay: (1 - f) + f·(V0/V)^m with the exponents of the file.
+
+    Valid for: 0.5 to 1.5 times the reference voltage; logic from 7 to 130 nm.
+    """
+    base, law = cost.scaled_from, cost.voltage
+    if base is None or (np.array_equal(base.node_nm, node_nm) and np.array_equal(base.supply_v, supply_v)):
+        return Factors(1.0, 1.0, 1.0, 1.0, 1.0)
+    ratio = supply_v / base.supply_v
+    return Factors(
+        analog=ratio**law.energy_exponent,
+        logic=logic_energy_factor(from_nm=base.node_nm, to_nm=node_nm, from_v=base.supply_v, to_v=supply_v),
+        area=logic_area_factor(from_nm=base.node_nm, to_nm=node_nm),
+        delay=(1.0 - law.delay_fraction) + law.delay_fraction * ratio**-law.delay_exponent,
+        node_delay=node_nm / base.node_nm,
+    )
 
 
 def logic_energy(*, node_nm: Quantity, supply_v: Quantity) -> Quantity:

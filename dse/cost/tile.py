@@ -6,29 +6,138 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dse.cost.calibration import calibrated, free_energy
-from dse.cost.operating_point import area_at, energy_at, point_of_core, time_at
-from dse.spec.architecture import AnalogCore
-from dse.spec.core_cost import LumpedCost
+import numpy as np
+
+from dse.cost.calibration import calibrated, free_parameters
+from dse.cost.crossbar_components import Use
+from dse.cost.operating_point import point_of_core
+from dse.cost.operating_table import read_operating_table
+from dse.cost.tile_formulas import Remainder, area_at, energy_at, time_at, time_parts_at
+from dse.spec.analog_core import AnalogCore
+from dse.spec.core_cost import ComponentsCost, LumpedCost
 from dse.units import Quantity
+from dse.workload.blocks import Matrix
 
 LUMPED: Final = "analog MVM"
-"""The one part of a lumped core's energy."""
+"""The one part of the energy of a core known by its totals or by a table."""
+OPTIONAL_PARTS: Final = ("sample and hold", "shift-add", "buffers", "leakage")
+"""Parts that are left out where they are 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class MvmCost:
-    """Cost of one matrix-vector product of one crossbar."""
+    """Cost of matrix-vector products."""
 
     parts_pj: Mapping[str, Quantity]
     """Part → energy [pJ]; they add up to the total."""
     latency_ns: Quantity
-    """Time from input vector to output vector [ns]."""
+    """Time from input vector to output vector [ns]; of several products, the longest."""
+    busy_ns: Quantity
+    """Time of all products, one after the other [ns]."""
 
     @property
     def energy_pj(self) -> Quantity:
-        """Energy of the product [pJ]."""
+        """Energy of the products [pJ]."""
         return sum(self.parts_pj.values(), 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tile:
+    """A tile whose calibration is known."""
+
+    core: AnalogCore
+    extra: Remainder
+
+    def mvm(self, rows_used: Quantity, cols_used: Quantity) -> MvmCost:
+        """Cost of one product; that of a lumped core does not depend on the fill.
+
+        Raises:
+            SpecError: outside the table of the core.
+        """
+        cost = self.core.cost
+        if isinstance(cost, LumpedCost):
+            return MvmCost(
+                parts_pj={LUMPED: cost.mvm.energy_pj}, latency_ns=cost.mvm.latency_ns, busy_ns=cost.mvm.latency_ns
+            )
+        if not isinstance(cost, ComponentsCost):
+            read = read_operating_table(self.core, cost, rows_used=rows_used, cols_used=cols_used)
+            return MvmCost(parts_pj={LUMPED: read.energy_pj}, latency_ns=read.time_ns, busy_ns=read.time_ns)
+        time = self.time_ns(cost, cols_used)
+        return MvmCost(
+            parts_pj=self.parts_pj(cost, Use(1.0, rows_used, cols_used, rows_used * cols_used, time)),
+            latency_ns=time,
+            busy_ns=time,
+        )
+
+    def matrix(self, matrix: Matrix) -> MvmCost:
+        """Cost of one product of a whole matrix, each slice by the rows and columns that it uses.
+
+        A matrix of ``ceil(in/rows)·ceil(out/cols)`` slices: their sizes along the input differ by at most one, those
+        along the output are full but for the last.
+        """
+        core, cost = self.core, self.core.cost
+        n_rows = np.ceil(matrix.n_in / np.asarray(core.rows, np.float64))
+        n_cols = np.ceil(matrix.n_out / np.asarray(core.cols, np.float64))
+        edge = matrix.n_out - (n_cols - 1) * core.cols
+        if isinstance(cost, LumpedCost):
+            n = n_rows * n_cols
+            parts = {LUMPED: n * cost.mvm.energy_pj}
+            return MvmCost(parts_pj=parts, latency_ns=cost.mvm.latency_ns, busy_ns=n * cost.mvm.latency_ns)
+        if not isinstance(cost, ComponentsCost):
+            return self._by_table(matrix, n_rows, n_cols, edge)
+        full_ns, edge_ns = self.time_ns(cost, np.minimum(core.cols, matrix.n_out)), self.time_ns(cost, edge)
+        busy = n_rows * ((n_cols - 1) * full_ns + edge_ns)
+        use = Use(n_rows * n_cols, n_cols * matrix.n_in, n_rows * matrix.n_out, 1.0 * matrix.n_weights, busy)
+        return MvmCost(parts_pj=self.parts_pj(cost, use), latency_ns=np.maximum(full_ns, edge_ns), busy_ns=busy)
+
+    def _by_table(self, matrix: Matrix, n_rows: Quantity, n_cols: Quantity, edge: Quantity) -> MvmCost:
+        """Cost of the slices of a matrix, each read from the table."""
+        low = np.floor(matrix.n_in / n_rows)
+        taller = matrix.n_in - low * n_rows
+        energy: Quantity = 0.0
+        busy: Quantity = 0.0
+        latency: Quantity = 0.0
+        full = np.minimum(self.core.cols, matrix.n_out)
+        for rows, n_tall in ((np.where(taller > 0, low + 1, low), taller), (low, n_rows - taller)):
+            for cols, n_wide in ((full, n_cols - 1), (edge, 1.0)):
+                one, n = self.mvm(rows, cols), n_tall * n_wide
+                energy, busy = energy + n * one.energy_pj, busy + n * one.latency_ns
+                latency = np.maximum(latency, np.where(n > 0, one.latency_ns, 0.0))
+        return MvmCost(parts_pj={LUMPED: energy}, latency_ns=latency, busy_ns=busy)
+
+    def time_ns(self, cost: ComponentsCost, cols_used: Quantity) -> Quantity:
+        """Time of one product of a core of components [ns]; it does not depend on the rows."""
+        return time_at(cost, point_of_core(self.core, cost, self.core.rows, cols_used), self.extra)
+
+    def parts_pj(self, cost: ComponentsCost, use: Use) -> dict[str, Quantity]:
+        """Part → energy of the products of a core of components [pJ]."""
+        at = point_of_core(self.core, cost, self.core.rows, self.core.cols)
+        parts = energy_at(self.core, cost, at, self.extra, use)
+        return {name: value for name, value in parts.items() if name not in OPTIONAL_PARTS or np.any(value)}
+
+    def time_parts_ns(self, cols_used: Quantity) -> dict[str, Quantity]:
+        """Part → time of one product [ns]; they add up where conversion waits for the pulse, else the longer counts."""
+        cost = self.core.cost
+        if not isinstance(cost, ComponentsCost):
+            return {"product": self.mvm(self.core.rows, cols_used).latency_ns}
+        return time_parts_at(cost, point_of_core(self.core, cost, self.core.rows, cols_used), self.extra)
+
+    def area_parts_mm2(self) -> dict[str, Quantity]:
+        """Part → area of the tile [mm²]."""
+        cost = self.core.cost
+        if not isinstance(cost, ComponentsCost):
+            return {"tile": cost.tile_area_mm2}
+        return area_at(cost, point_of_core(self.core, cost, self.core.rows, self.core.cols), self.extra)
+
+
+def tile_of(core: AnalogCore) -> Tile:
+    """The tile of a core, calibrated once.
+
+    Raises:
+        SpecError: a calibration that its formulas cannot meet.
+    """
+    cost = core.cost
+    return Tile(core, calibrated(core, cost) if isinstance(cost, ComponentsCost) else Remainder())
 
 
 def mvm_cost(core: AnalogCore, rows_used: Quantity | None = None, cols_used: Quantity | None = None) -> MvmCost:
@@ -42,12 +151,8 @@ def mvm_cost(core: AnalogCore, rows_used: Quantity | None = None, cols_used: Qua
     Raises:
         SpecError: a calibration that its formulas cannot meet.
     """
-    cost = core.cost
-    if isinstance(cost, LumpedCost):
-        return MvmCost(parts_pj={LUMPED: cost.mvm.energy_pj}, latency_ns=cost.mvm.latency_ns)
     rows, cols = core.rows if rows_used is None else rows_used, core.cols if cols_used is None else cols_used
-    at, extra = point_of_core(core, cost, rows, cols), calibrated(core, cost)
-    return MvmCost(parts_pj=energy_at(cost, at, extra), latency_ns=time_at(cost, at, extra))
+    return tile_of(core).mvm(rows, cols)
 
 
 def tile_area_mm2(core: AnalogCore) -> Quantity:
@@ -56,10 +161,16 @@ def tile_area_mm2(core: AnalogCore) -> Quantity:
     Raises:
         SpecError: a calibration that its formulas cannot meet.
     """
-    cost = core.cost
-    if isinstance(cost, LumpedCost):
-        return cost.tile_area_mm2
-    return area_at(cost, point_of_core(core, cost, core.rows, core.cols), calibrated(core, cost))
+    return sum(tile_of(core).area_parts_mm2().values(), 0.0)
+
+
+_FIRST_PATH: Final = {
+    "DAC": ("row", "dac"), "array": ("cell", "cell"), "ADC": ("adc", "adc"),
+    "column periphery": ("column", "column_pj"), "fixed periphery": ("fixed", "fixed_pj"),
+    "leakage": ("leak", "leak_mw"), "sample and hold": ("", "sample_pj"), "shift-add": ("", "shift_add"),
+    "buffers": ("", "buffer"),
+}  # fmt: skip
+"""Part → free parameter that it holds, and path below cost of its figure otherwise."""
 
 
 def energy_source(core: AnalogCore, part: str) -> str:
@@ -67,15 +178,12 @@ def energy_source(core: AnalogCore, part: str) -> str:
     cost = core.cost
     if isinstance(cost, LumpedCost):
         return "mvm.energy_pj"
-    free = free_energy(cost) if cost.calibration else ""
-    match part:
-        case "DAC":
-            return "calibration[0].energy_pj" if free in ("row", "row_and_fixed") else "dac"
-        case "array":
-            return "cell"
-        case "ADC":
-            return "adc"
-        case "column periphery":
-            return "column_pj"
-        case _:
-            return "calibration[0].energy_pj" if free in ("fixed", "row_and_fixed") else "fixed_pj"
+    if not isinstance(cost, ComponentsCost):
+        return "points"
+    parameter, path = _FIRST_PATH[part]
+    free = free_parameters(cost)["energy_pj"]
+    if parameter not in free and not (part == "column periphery" and "post" in free):
+        return path
+    first = next(p for p in cost.calibration if any(v is not None for v in (p.energy_pj, p.power_mw, p.tops_per_w)))
+    key = next(k for k in ("energy_pj", "power_mw", "tops_per_w") if getattr(first, k) is not None)
+    return f"calibration[{cost.calibration.index(first)}].{key}"

@@ -14,10 +14,9 @@ from dse.cost.crossbar import busiest_tile_ns
 from dse.cost.gating import wake_ns
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
-from dse.cost.tile import mvm_cost
 from dse.cost.vector import VectorCost, vector_costs, vector_stage
 from dse.evaluation.profile import Entry, LayerProfile, Stage
-from dse.spec.architecture import Architecture
+from dse.spec.architecture import AnalogCore, Architecture
 from dse.units import Quantity
 from dse.workload.build import Workload
 
@@ -151,10 +150,16 @@ def tile_loads(
             busiest_tile_ns(
                 busiest_visits=np.maximum.reduce([e.busiest(workload, tokens) for e in own]),
                 slices_per_tile=np.ceil(slices / arch.n_tiles(core)),
-                mvm_latency_ns=mvm_cost(core).latency_ns,
+                mvm_latency_ns=np.maximum.reduce([mean_product_ns(arch, core, costs, e) for e in own]),
             )
         )
     return loads
+
+
+def mean_product_ns(arch: Architecture, core: AnalogCore, costs: CostTable, entry: Entry) -> Array:
+    """Mean time of one product of a block over its slices, (P,) [ns]."""
+    at = (slice(None), entry.class_index, entry.option_index)
+    return np.asarray(costs.compute_ns_per_visit[at] * arch.n_tiles(core) / costs.units[at])
 
 
 def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) -> GroupTime:

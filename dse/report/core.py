@@ -1,69 +1,125 @@
-"""What one product of a tile is made of, and what its calibration rests on."""
+"""The datasheet of one analog core as a document and as text, with what its calibration rests on."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from dse.cost.calibration import free_energy, residuals
-from dse.cost.tile import mvm_cost
+from dse.cost.band import energy_band_factor
+from dse.cost.calibration import free_parameters, residuals
+from dse.cost.datasheet import core_datasheet
+from dse.cost.tile import tile_of
 from dse.errors import SpecError
 from dse.evaluation.frames import at_point
 from dse.report.tables import align, quantity_text
-from dse.spec.architecture import AnalogCore
+from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.core_cost import ComponentsCost
+from dse.units import unit_of
 
 
-def core_products(core: AnalogCore, rows_used: int | None, cols_used: int | None) -> dict[str, Any]:
-    """Parts of one product and the residuals of the calibration, for ``dse core``.
+def core_document(
+    arch: Architecture, core: AnalogCore, rows_used: int | None = None, cols_used: int | None = None
+) -> dict[str, Any]:
+    """Everything ``dse core`` says of a core: figures at a fill, their parts, band and calibration.
 
     Raises:
-        SpecError: more rows or columns than the array has.
+        SpecError: more rows or columns than the array has, or a calibration that its formulas cannot meet.
     """
     for key, used, there in (("rows", rows_used, core.rows), ("cols", cols_used, core.cols)):
-        if used is not None and used > at_point(there):
-            raise SpecError(f"--{key}-used: the array has {at_point(there):g} {key} (got {used})")
-    cost = mvm_cost(core, rows_used, cols_used)
-    found: dict[str, Any] = {
-        "product": {
-            "rows_used": rows_used or at_point(core.rows),
-            "cols_used": cols_used or at_point(core.cols),
-            "energy_pj": at_point(cost.energy_pj),
-            "latency_ns": at_point(cost.latency_ns),
-            "parts_pj": {part: at_point(value) for part, value in cost.parts_pj.items()},
-        }
+        if used is not None and not 0 < used <= at_point(there):
+            raise SpecError(f"--{key}-used: the array has 1 to {at_point(there):g} {key} (got {used})")
+    sheet, tile = core_datasheet(core, rows_used, cols_used), tile_of(core)
+    rows, cols = rows_used or at_point(core.rows), cols_used or at_point(core.cols)
+    mvm = tile.mvm(rows, cols)
+    figures = {name: at_point(value) for name, value in dataclasses.asdict(sheet).items()}
+    factor = at_point(energy_band_factor(core, rows, cols))
+    energy, efficiency = figures["mvm_energy_pj"], figures["tops_per_w"]
+    return {
+        "core": core.name,
+        "model": core.cost.model,
+        "energy_boundary": arch.energy_boundary,
+        "rows_used": rows,
+        "cols_used": cols,
+        **figures,
+        "parts_pj": {part: at_point(value) for part, value in mvm.parts_pj.items()},
+        "parts_ns": {part: at_point(value) for part, value in tile.time_parts_ns(cols).items()},
+        "parts_mm2": {part: at_point(value) for part, value in tile.area_parts_mm2().items()},
+        "band": {
+            "factor": factor,
+            "mvm_energy_pj": [energy / factor, energy * factor],
+            "tops_per_w": [efficiency / factor, efficiency * factor],
+        },
+        "calibration": calibration_document(arch, core),
     }
-    if isinstance(core.cost, ComponentsCost) and core.cost.calibration:
-        found["calibration"] = {
-            "free_energy": free_energy(core.cost),
-            "free_time": core.cost.free.time,
-            "points": [
-                {
-                    "point": r.point, "quantity": r.quantity, "stated": at_point(r.stated),
-                    "predicted": at_point(r.predicted), "error_fraction": at_point(r.error_fraction),
-                }
-                for r in residuals(core, core.cost)
-            ],
-        }  # fmt: skip
-    return found
 
 
-def products_text(document: dict[str, Any]) -> str:
-    """The same as text; nothing for a product that is one figure."""
-    product = document["product"]
-    if len(product["parts_pj"]) == 1:
+def calibration_document(arch: Architecture, core: AnalogCore) -> dict[str, Any] | None:
+    """What was calibrated on what, with the residuals; None where nothing was."""
+    cost = core.cost
+    if not isinstance(cost, ComponentsCost) or not cost.calibration:
+        return None
+    path = f"analog_cores.{core.name}.cost.calibration"
+    sources = []
+    for index in range(len(cost.calibration)):
+        origins = [p for name, p in arch.provenance.items() if name.startswith(f"{path}[{index}].") and p.source]
+        sources.append(origins[-1].source if origins else None)
+    return {
+        "free": {quantity: list(names) for quantity, names in free_parameters(cost).items()},
+        "sources": sources,
+        "points": [
+            {
+                "point": r.point, "quantity": r.quantity, "stated": at_point(r.stated),
+                "predicted": at_point(r.predicted), "error_fraction": at_point(r.error_fraction),
+            }
+            for r in residuals(core, cost)
+        ],
+    }  # fmt: skip
+
+
+def core_text(document: dict[str, Any]) -> str:
+    """The datasheet in 80 columns."""
+    names = ("mvm_energy_pj", "mvm_latency_ns", "area_mm2", "power_mw", "tops", "tops_per_w", "tops_per_mm2")
+    rows = []
+    for name in names:
+        unit = name.rsplit("_", 1)[-1] if unit_of(name) and "_per_" not in name else ""
+        rows.append([name, quantity_text(document[name], unit)])
+    said = (
+        f"{document['core']}: one tile, {document['rows_used']:g} rows x {document['cols_used']:g} columns in use, "
+        f"{document['model']} cost\n"
+    )
+    said += align(rows, right={1})
+    for title, key, unit in (("energy of one product", "parts_pj", "pj"), ("its time", "parts_ns", "ns"),
+                             ("area of the tile", "parts_mm2", "mm2")):  # fmt: skip
+        if len(document[key]) > 1:
+            said += f"\n\n{title}\n{parts_text(document[key], unit, adds_up=key != 'parts_ns')}"
+    return said + calibration_text(document)
+
+
+def parts_text(parts: dict[str, float], unit: str, *, adds_up: bool) -> str:
+    """Parts, with their shares where they add up."""
+    total = sum(parts.values()) or 1.0
+    rows = [
+        [name, quantity_text(value, unit), f"{100 * value / total:.1f} %" if adds_up else ""]
+        for name, value in parts.items()
+        if value
+    ]
+    return align(rows, right={1, 2})
+
+
+def calibration_text(document: dict[str, Any]) -> str:
+    """Calibration and band; one line for a core that is not calibrated."""
+    if document["model"] != "components":
         return ""
-    total = product["energy_pj"]
-    rows = [[part, quantity_text(pj, "pj"), f"{100 * pj / total:.1f} %"] for part, pj in product["parts_pj"].items()]
-    rows.append(["sum", quantity_text(total, "pj"), quantity_text(product["latency_ns"], "ns")])
-    said = f"\n\none product, {product['rows_used']:g} rows and {product['cols_used']:g} columns\n"
-    said += align(rows, right={1, 2})
-    if "calibration" not in document:
-        return said + "\nnot calibrated: formulas alone, a factor of three either way"
+    low, high = (quantity_text(value, "pj") for value in document["band"]["mvm_energy_pj"])
     given = document["calibration"]
-    points = [
+    if given is None:
+        return f"\n\nnot calibrated: formulas alone; energy between {low} and {high}"
+    free = "; ".join(f"{key.partition('_')[0]}: {', '.join(names)}" for key, names in given["free"].items() if names)
+    rows = [
         [f"point {p['point']}", p["quantity"], f"{p['stated']:.6g}", f"{p['predicted']:.6g}",
          f"{100 * p['error_fraction']:+.2f} %"]
         for p in given["points"]
     ]  # fmt: skip
-    said += f"\n\ncalibrated: energy of {given['free_energy']}, time of {given['free_time']}\n"
-    return said + align(points, ["", "quantity", "stated", "calibrated", "error"], right={2, 3, 4})
+    said = f"\n\ncalibrated ({free})\n"
+    said += align(rows, ["", "quantity", "stated", "calibrated", "error"], right={2, 3, 4})
+    return said + f"\nenergy between {low} and {high} (x {document['band']['factor']:.3g} either way)"

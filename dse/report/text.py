@@ -8,7 +8,6 @@ from typing import Final
 
 import pandas as pd
 
-from dse.cost.datasheet import Datasheet
 from dse.evaluation.document import pipeline_document
 from dse.evaluation.frames import at_point
 from dse.evaluation.result import Evaluation
@@ -17,8 +16,7 @@ from dse.mapping.model import Mapping
 from dse.noise.result import AccuracyReport
 from dse.report.all_digital import baselines_table, headline
 from dse.report.tables import align, interval_text, quantity_text, significant
-from dse.spec.architecture import AnalogCore, Architecture
-from dse.units import unit_of
+from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
 
 
@@ -291,18 +289,6 @@ def accuracy_text(report: AccuracyReport) -> str:
             wrapped("simulated: " + (", ".join(report.effects) or "nothing, no block is analog")),
             wrapped("not simulated: " + ", ".join(report.unmodelled)),
         ]
-    )
-
-
-def datasheet_text(core: AnalogCore, sheet: Datasheet) -> str:
-    """The result of ``dse core`` for one core group."""
-    names = ("mvm_energy_pj", "mvm_latency_ns", "area_mm2", "power_mw", "tops", "tops_per_w", "tops_per_mm2")
-    rows = []
-    for name in names:
-        unit = name.rsplit("_", 1)[-1] if unit_of(name) and "_per_" not in name else ""
-        rows.append([name, quantity_text(at_point(getattr(sheet, name)), unit)])
-    return f"{core.name}: one tile, {core.rows:g} x {core.cols:g} weights, {core.cost.model} cost\n" + align(
-        rows, right={1}
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from pydantic import Field
 
-from dse.spec.core_cost import ComponentsCost, LumpedCost
+from dse.spec.core_cost import CoreCost
 from dse.spec.device import Device
 from dse.spec.quantity import CONFIG, Count, Number, Positive
 from dse.spec.tile_upkeep import Idle, Program
@@ -28,8 +28,9 @@ class Weight:
     """``differential``: a positive and a negative side."""
     devices: Count
     """Devices per weight, both sides together; a lumped core's cost does not depend on it."""
-    bit_slices: Annotated[Quantity, Number(ge=1, le=1, integer=True)] = 1
-    """Crossbars that share the bits of a weight; only 1 is modelled by this version."""
+    bit_slices: Annotated[Quantity, Number(ge=1, le=32, integer=True)] = 1
+    """Columns of cells that share the bits of a weight, each read on its own and added with its place value; the noise
+    of such weights is not modelled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -39,7 +40,8 @@ class Read:
     __pydantic_config__ = CONFIG
 
     phases: Count
-    """Read phases of one matrix-vector product; a lumped core's cost does not depend on it."""
+    """Read phases of one matrix-vector product (each repeats drive and conversion; the one read mode of energy, time
+    and read noise); a lumped core's cost does not depend on it."""
     pulse_ns: Positive
     """Longest input pulse [ns]; a lumped core's cost does not depend on it."""
 
@@ -62,10 +64,14 @@ class Dac:
 
     __pydantic_config__ = CONFIG
 
-    bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)]
-    """Resolution [bit]; 2^bits − 2 steps over the range."""
-    encoding: Literal["pulse_width", "amplitude", "bit_serial"] = "pulse_width"
-    """How an input is applied; a lumped core's cost does not depend on it."""
+    bits: Annotated[Quantity, Number(ge=1, le=24, integer=True)]
+    """Resolution [bit]; 2^bits − 2 steps over the range; 1 bit has a cost, but no accuracy."""
+    encoding: Literal["pulse_width", "amplitude", "bit_serial", "pulse_count"] = "pulse_width"
+    """How an input is applied: all bits as one pulse or level, its bits one after the other, or the magnitude as a
+    number of equal pulses; a lumped core's cost does not depend on it."""
+    bits_per_phase: Count | None = None
+    """Bits of an input that are applied together, the rest in further input slices; absent: 1 for ``bit_serial``, else
+    all; a lumped core's cost does not depend on it."""
     range: Range
     """Input range."""
 
@@ -112,7 +118,7 @@ class AnalogCore:
     """Input converters."""
     adc: Adc
     """Output converters."""
-    cost: Annotated[LumpedCost | ComponentsCost, Field(discriminator="model")]
+    cost: Annotated[CoreCost, Field(discriminator="model")]
     """Energy, time and area."""
     idle: Idle | None = None
     """Idle power and gating; left out: idle tiles cost nothing, which is said with the result."""

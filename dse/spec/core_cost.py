@@ -1,4 +1,4 @@
-"""What a file says about energy, time and area of an analog tile: its totals, or its components."""
+"""What a file says about energy, time and area of an analog tile: its totals, its components, or a table."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dse.spec.quantity import CONFIG, Count, Fraction, NonNegative, Positive
-
-FreeEnergy = Literal["row", "fixed", "row_and_fixed"]
+from dse.spec.adc_model import AdcModel
+from dse.spec.calibration_point import CalibrationPoint, FreeParameters
+from dse.spec.quantity import CONFIG, Count, Fraction, NonNegative, Number, Positive
+from dse.spec.tile_parts import BufferModel, CellModel, DriverModel, ShiftAddModel
+from dse.units import Quantity
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -39,116 +41,6 @@ class LumpedCost:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class FixedAdc:
-    """A converter known by its totals; nothing depends on its bits."""
-
-    __pydantic_config__ = CONFIG
-
-    model: Literal["fixed"]
-    """``fixed``: energy, time and area as given."""
-    conversion_pj: NonNegative
-    """Energy of one conversion [pJ]."""
-    conversion_ns: NonNegative
-    """Time of one conversion [ns]."""
-    area_mm2: NonNegative
-    """Area of one converter [mm²]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class SurveyAdc:
-    """A converter as good as the best of a survey of published ones."""
-
-    __pydantic_config__ = CONFIG
-
-    model: Literal["survey"]
-    """``survey``: regression over published converters; at least 4 bits."""
-    conversion_ns: Positive
-    """Time of one conversion [ns]; its inverse is the sample rate of the regression."""
-    steps: Literal["raw", "smooth"] = "smooth"
-    """``raw``: as published, bits rounded up; ``smooth``: the same without the jumps."""
-    energy_scale: NonNegative = 1.0
-    """Factor on the energy: converters inside macros spend 0.25 to 10 times the regression."""
-    area_scale: NonNegative = 1.0
-    """Factor on the area."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class SarColumnAdc:
-    """A low-power successive-approximation converter per column; 22, 14 or 7 nm."""
-
-    __pydantic_config__ = CONFIG
-
-    model: Literal["sar_column"]
-    """``sar_column``: power by bits and column resistance, one cycle of 1 ns per bit and one more."""
-    column_ohm: Positive
-    """Resistance of the column that is read [ohm]."""
-    temperature_k: Positive = 300.0
-    """Temperature [K]."""
-    area_mm2: NonNegative
-    """Area of one converter [mm²]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class FixedDriver:
-    """A row driver known by its totals."""
-
-    __pydantic_config__ = CONFIG
-
-    model: Literal["fixed"]
-    """``fixed``: energy and area as given."""
-    drive_pj: NonNegative
-    """Energy to drive one row in one read phase [pJ]."""
-    area_mm2: NonNegative
-    """Area of one driver [mm²]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class CapacitiveDriver:
-    """A row driver with a converter of switched capacitors."""
-
-    __pydantic_config__ = CONFIG
-
-    model: Literal["capacitive"]
-    """``capacitive``: capacitance per bit, times bits and supply voltage squared; nothing for one bit."""
-    per_bit_ff: NonNegative = 50.0
-    """Capacitance per bit [fF]."""
-    area_mm2: NonNegative
-    """Area of one driver [mm²]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class FixedCell:
-    """A cell known by its totals."""
-
-    __pydantic_config__ = CONFIG
-
-    model: Literal["fixed"]
-    """``fixed``: energy and area as given."""
-    read_pj: NonNegative
-    """Energy of one cell (one weight) in one read phase [pJ]."""
-    area_mm2: NonNegative
-    """Area of one cell [mm²]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class ResistiveCell:
-    """A cell that conducts while the input pulse lasts."""
-
-    __pydantic_config__ = CONFIG
-
-    model: Literal["resistive"]
-    """``resistive``: voltage squared, times mean conductance, times mean length of the pulse."""
-    read_v: NonNegative
-    """Read voltage [V]."""
-    mean_conductance_usiemens: NonNegative
-    """Mean conductance of one weight, all its devices together [µS]."""
-    mean_pulse_fraction: Fraction = 1.0
-    """Mean length of an input pulse over the longest one [-]."""
-    area_mm2: NonNegative
-    """Area of one cell [mm²]."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ScaledFrom:
     """Technology at which the values of the periphery hold."""
 
@@ -161,49 +53,17 @@ class ScaledFrom:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class FreeParameters:
-    """What calibration determines; it adds to what formula and file give."""
+class VoltageScaling:
+    """Change with the supply voltage, from 0.5 to 1.5 times the voltage at which the values hold."""
 
     __pydantic_config__ = CONFIG
 
-    energy: FreeEnergy | None = None
-    """``row``, ``fixed`` or ``row_and_fixed``; absent: ``fixed`` with one point, ``row_and_fixed`` with more."""
-    time: Literal["settle", "conversion"] = "settle"
-    """``settle``: time before conversion; ``conversion``: time of one conversion."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class CalibrationPoint:
-    """One published operating point of the chip; with the settings it was measured at."""
-
-    __pydantic_config__ = CONFIG
-
-    rows_driven: Count
-    """Rows driven in the product."""
-    cols_used: Count
-    """Columns read in the product."""
-    phases: Count
-    """Read phases of the product."""
-    energy_pj: NonNegative
-    """Energy of the product [pJ]."""
-    time_ns: Positive
-    """Time of the product [ns]."""
-    dac_bits: Count
-    """Resolution of the input converters at this point [bit]."""
-    adc_bits: Count
-    """Resolution of the output converters at this point [bit]."""
-    adc_per_tile: Count
-    """Output converters at this point."""
-    pulse_ns: Positive
-    """Longest input pulse at this point [ns]."""
-    area_mm2: Positive | None = None
-    """Area of the tile [mm²]; with rows, cols and tiers_per_tile."""
-    rows: Count | None = None
-    """Rows of the array."""
-    cols: Count | None = None
-    """Columns of the array."""
-    tiers_per_tile: Count | None = None
-    """Crossbars behind one periphery."""
+    energy_exponent: NonNegative = 2.0
+    """Energy of array, drivers and converters: (V/V0) to this power."""
+    delay_exponent: NonNegative = 0.0
+    """Time of settling, conversion and the rest: (V0/V) to this power; 0: not modelled."""
+    delay_fraction: Fraction = 1.0
+    """Share of the time that follows the exponent; the rest does not change."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -218,31 +78,94 @@ class ComponentsCost:
     """Technology node of the periphery [nm]."""
     supply_v: Positive
     """Supply voltage [V]."""
-    dac: Annotated[FixedDriver | CapacitiveDriver, Field(discriminator="model")]
+    dac: Annotated[DriverModel, Field(discriminator="model")]
     """Input converter and driver of one row."""
-    cell: Annotated[FixedCell | ResistiveCell, Field(discriminator="model")]
+    cell: Annotated[CellModel, Field(discriminator="model")]
     """One weight of the array."""
-    adc: Annotated[FixedAdc | SurveyAdc | SarColumnAdc, Field(discriminator="model")]
+    adc: Annotated[AdcModel, Field(discriminator="model")]
     """One output converter."""
+    shift_add: Annotated[ShiftAddModel | None, Field(discriminator="model")] = None
+    """Addition of input slices, weight slices and phases, in every column; absent: none."""
+    buffer: Annotated[BufferModel | None, Field(discriminator="model")] = None
+    """Buffers of inputs and outputs; absent: none."""
     row_pj: NonNegative = 0.0
     """Energy of one driven row and read phase beside its driver [pJ]."""
     column_pj: NonNegative = 0.0
     """Energy of one column and read phase beside its conversion [pJ]."""
+    sample_pj: NonNegative = 0.0
+    """Energy to sample and hold one column in one read phase and input slice [pJ]."""
+    integrate_pj: NonNegative = 0.0
+    """Energy to integrate one input pulse on one column [pJ]."""
     post_pj: NonNegative = 0.0
     """Energy of one column after all read phases: scaling, addition, registers [pJ]."""
     fixed_pj: NonNegative = 0.0
     """Energy of one product that depends on nothing else: control, clock [pJ]."""
+    leak_mw: NonNegative = 0.0
+    """Leakage of one tile while it works [mW]; a tile that waits draws ``idle.on_mw``."""
     settle_ns: NonNegative = 0.0
     """Time of a read phase before the first conversion [ns]."""
     post_ns: NonNegative = 0.0
     """Time after all read phases [ns]."""
+    overlap: bool = True
+    """Whether conversion runs while the input pulse lasts; otherwise after it."""
     column_area_mm2: NonNegative = 0.0
     """Area of the periphery of one column [mm²]."""
     fixed_area_mm2: NonNegative = 0.0
     """Area of the tile that depends on nothing else [mm²]."""
     scaled_from: ScaledFrom | None = None
-    """Technology at which row, column, post and fixed values and the calibration hold; absent: the core's own."""
+    """Technology at which the values of the file and its calibration hold; absent: that of the file itself."""
+    voltage: VoltageScaling = field(default_factory=VoltageScaling)
+    """How energy and time change with the supply voltage."""
+    band_factor: Annotated[Quantity, Number(ge=1)] | None = None
+    """Factor either way within which the energy lies; absent: 3 without calibration, else by the distance to it."""
     free: FreeParameters = field(default_factory=FreeParameters)
     """What calibration determines."""
     calibration: tuple[CalibrationPoint, ...] = ()
     """Published operating points."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TablePoint:
+    """One operating point of a table."""
+
+    __pydantic_config__ = CONFIG
+
+    rows_used: Count
+    """Rows driven."""
+    cols_used: Count
+    """Columns read."""
+    energy_pj: NonNegative
+    """Energy of the product [pJ]."""
+    time_ns: Positive
+    """Time of the product [ns]."""
+    phases: Count | None = None
+    """Read phases; absent: whatever the core says."""
+    dac_bits: Count | None = None
+    """Resolution of the inputs [bit]; absent: whatever the core says."""
+    adc_bits: Count | None = None
+    """Resolution of the output converters [bit]; absent: whatever the core says."""
+    supply_v: Positive | None = None
+    """Supply voltage [V]; absent: whatever the core says."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TableCost:
+    """A core known by a table of operating points, somebody's measurement or simulation."""
+
+    __pydantic_config__ = CONFIG
+
+    model: Literal["table"]
+    """``table``: linear between the points in every column that varies; refused outside, and where one is missing."""
+    file: str | None = None
+    """CSV with the columns rows_used, cols_used, energy_pj, time_ns and, where they vary, phases, dac_bits, adc_bits,
+    supply_v; its rows become ``points``."""
+    points: tuple[TablePoint, ...] = ()
+    """The operating points, or the rows of ``file``."""
+    supply_v: Positive | None = None
+    """Supply voltage [V], where the table has that column."""
+    tile_area_mm2: Positive
+    """Area of one tile: all its tiers and its periphery [mm²]."""
+
+
+CoreCost = LumpedCost | ComponentsCost | TableCost
+"""A core is one of the three."""

@@ -1,4 +1,4 @@
-"""What must hold between the values of a core's components and its calibration."""
+"""What must hold between the values of a core's components, its table and its calibration."""
 
 from __future__ import annotations
 
@@ -7,58 +7,118 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dse.spec.core_cost import CalibrationPoint, ComponentsCost, SarColumnAdc, SurveyAdc
+from dse.spec.adc_model import SarColumnAdc, SurveyAdc, TableAdc
+from dse.spec.calibration_point import CalibrationPoint
+from dse.spec.core_cost import ComponentsCost, TableCost
 from dse.spec.violation import Violation
+from dse.units import Quantity
 
 if TYPE_CHECKING:
-    from dse.spec.architecture import AnalogCore
+    from dse.spec.analog_core import AnalogCore
 
 SAR_NODES_NM: Final = (7, 14, 22)
 SURVEY_BITS: Final = 4
 LOGIC_NODES_NM: Final = (7, 130)
+VOLTAGES: Final = (0.5, 1.5)
+"""Supply voltage over that of the file, for which the scaling holds."""
+ENERGY_FIGURES: Final = ("energy_pj", "power_mw", "tops_per_w")
+TIME_FIGURES: Final = ("time_ns", "tops")
+Steps = tuple[str | int, ...]
 
 
 def cost_violations(core: AnalogCore) -> Iterator[Violation]:
-    """Every broken rule of the components of a core."""
-    cost = core.cost
+    """Every broken rule of the cost of a core."""
+    cost, steps = core.cost, ("analog_cores", core.name)
+    if isinstance(cost, TableCost) and not cost.points:
+        yield Violation((*steps, "cost"), "table needs file: points.csv, or points: [{rows_used: …, …}]")
     if not isinstance(cost, ComponentsCost):
         return
-    steps = ("analog_cores", core.name)
     if core.read is None:
         yield Violation((*steps, "cost", "model"), "components needs read: {phases: …, pulse_ns: …} on the core")
-    if isinstance(cost.adc, SurveyAdc):
-        lowest = min([float(np.min(core.adc.bits)), *(float(np.min(p.adc_bits)) for p in cost.calibration)])
-        if lowest < SURVEY_BITS:
-            message = f"the survey begins at {SURVEY_BITS} bits (got {lowest:g}); write more bits, or adc.model: fixed"
-            yield Violation((*steps, "adc", "bits"), message)
-    nodes = [cost.node_nm, *([cost.scaled_from.node_nm] if cost.scaled_from else [])]
-    if isinstance(cost.adc, SarColumnAdc) and not all(np.isin(node, SAR_NODES_NM).all() for node in nodes):
-        yield Violation((*steps, "cost", "node_nm"), "sar_column is known at 7, 14 and 22 nm; choose one of these")
+    yield from _converter_violations(core, cost, steps)
+    yield from _technology_violations(cost, (*steps, "cost"))
+    yield from _calibration_violations(cost, (*steps, "cost", "calibration"))
+
+
+def _converter_violations(core: AnalogCore, cost: ComponentsCost, steps: Steps) -> Iterator[Violation]:
+    points = [p.adc_bits for p in cost.calibration if p.adc_bits is not None]
+    bits = [float(b) for value in (core.adc.bits, *points) for b in (np.min(value), np.max(value))]
+    where = (*steps, "adc", "bits")
+    if isinstance(cost.adc, SurveyAdc) and min(bits) < SURVEY_BITS:
+        message = f"the survey begins at {SURVEY_BITS} bits (got {min(bits):g}); write more bits, or adc.model: fixed"
+        yield Violation(where, message)
+    if isinstance(cost.adc, SarColumnAdc):
+        nodes = [cost.node_nm, *([cost.scaled_from.node_nm] if cost.scaled_from else [])]
+        if not all(np.isin(node, SAR_NODES_NM).all() for node in nodes):
+            yield Violation((*steps, "cost", "node_nm"), "sar_column is known at 7, 14 and 22 nm; choose one of these")
+    if isinstance(cost.adc, TableAdc):
+        known = [float(np.min(point.bits)) for point in cost.adc.points]
+        if not known:
+            yield Violation((*steps, "cost", "adc"), "table needs file: converters.csv, or points: [{bits: …, …}]")
+        elif min(bits) < min(known) or max(bits) > max(known):
+            got = next(b for b in bits if not min(known) <= b <= max(known))
+            message = f"the table of converters has {min(known):g} to {max(known):g} bits (got {got:g}); add a point"
+            yield Violation(where, message)
+
+
+def _technology_violations(cost: ComponentsCost, steps: Steps) -> Iterator[Violation]:
+    base = cost.scaled_from
+    if base is None:
+        return
     low, high = LOGIC_NODES_NM
-    if cost.scaled_from and any(np.min(node) < low or np.max(node) > high for node in nodes):
-        yield Violation((*steps, "cost", "node_nm"), f"scaled_from holds from {low} to {high} nm; leave it out")
-    yield from calibration_violations(cost, (*steps, "cost", "calibration"))
+    is_scaled = not np.array_equal(base.node_nm, cost.node_nm)
+    if is_scaled and any(np.min(n) < low or np.max(n) > high for n in (base.node_nm, cost.node_nm)):
+        message = f"scaling of logic holds from {low} to {high} nm; keep the node at which the values of the file hold"
+        yield Violation((*steps, "node_nm"), message)
+    ratio = np.asarray(cost.supply_v / base.supply_v)
+    if np.min(ratio) < VOLTAGES[0] or np.max(ratio) > VOLTAGES[1]:
+        low_v, high_v = (float(np.min(base.supply_v)) * bound for bound in VOLTAGES)
+        worst = np.min(cost.supply_v) if np.min(ratio) < VOLTAGES[0] else np.max(cost.supply_v)
+        message = f"voltage scaling holds from {low_v:g} to {high_v:g} V here (got {float(worst):g})"
+        yield Violation((*steps, "supply_v"), message)
 
 
-def calibration_violations(cost: ComponentsCost, steps: tuple[str | int, ...]) -> Iterator[Violation]:
-    """Too few points for what is free, points that contradict each other, an area without its array."""
-    products = [np.asarray(p.phases * p.rows_driven, np.float64) for p in cost.calibration]
-    is_two = cost.free.energy == "row_and_fixed" or (cost.free.energy is None and len(products) > 1)
-    if is_two and products and all(np.all(x == products[0]) for x in products):
-        message = (
-            "row_and_fixed needs two points that differ in phases or rows_driven; add one, or write free: {energy: row}"
-        )
-        yield Violation(steps, message)
+def _calibration_violations(cost: ComponentsCost, steps: Steps) -> Iterator[Violation]:
+    """Points without figures or with two for one thing, points that contradict, fewer points than free parameters."""
     for index, point in enumerate(cost.calibration):
+        yield from _figure_violations(point, (*steps, index))
         earlier = next((i for i, other in enumerate(cost.calibration[:index]) if _contradict(point, other)), None)
         if earlier is not None:
             message = f"has the settings of point {earlier} and other figures; keep one of the two"
             yield Violation((*steps, index), message)
-        if point.area_mm2 is not None and None in (point.rows, point.cols, point.tiers_per_tile):
-            yield Violation((*steps, index, "area_mm2"), "needs rows, cols and tiers_per_tile of the same point")
+    for key, figures in (("energy", ENERGY_FIGURES), ("time", TIME_FIGURES), ("area", ("area_mm2",))):
+        free: tuple[str, ...] = getattr(cost.free, key) or ()
+        n = sum(any(getattr(point, name) is not None for name in figures) for point in cost.calibration)
+        if 0 < n < len(free):
+            message = (
+                f"{n} calibration point{'s state' if n > 1 else ' states'} {' or '.join(figures)}, fewer than the "
+                f"{len(free)} free parameters {', '.join(free)}; add points or free fewer"
+            )
+            yield Violation((*steps[:-1], "free", key), message)
+        if len(set(free)) < len(free):
+            yield Violation((*steps[:-1], "free", key), "lists a parameter twice; leave one out")
+
+
+def _figure_violations(point: CalibrationPoint, steps: Steps) -> Iterator[Violation]:
+    stated = [name for name in (*ENERGY_FIGURES, *TIME_FIGURES, "area_mm2") if getattr(point, name) is not None]
+    if not stated:
+        yield Violation(steps, f"states no figure; add one of {', '.join((*ENERGY_FIGURES, *TIME_FIGURES))}, area_mm2")
+    for figures in (ENERGY_FIGURES, TIME_FIGURES):
+        both = [name for name in figures if name in stated]
+        if len(both) > 1:
+            yield Violation((*steps, both[1]), f"is given beside {both[0]}; keep one of the two")
+    if "power_mw" in stated and not set(TIME_FIGURES) & set(stated):
+        yield Violation((*steps, "power_mw"), "needs time_ns or tops beside it; energy is power times time")
 
 
 def _contradict(one: CalibrationPoint, other: CalibrationPoint) -> bool:
-    settings = ("rows_driven", "cols_used", "phases", "dac_bits", "adc_bits", "adc_per_tile", "pulse_ns")
-    same = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in settings)
-    return same and not (np.array_equal(one.energy_pj, other.energy_pj) and np.array_equal(one.time_ns, other.time_ns))
+    figures = {*ENERGY_FIGURES, *TIME_FIGURES, "area_mm2"}
+    names = CalibrationPoint.__dataclass_fields__
+    if not all(_same(getattr(one, name), getattr(other, name)) for name in names if name not in figures):
+        return False
+    pairs = [(getattr(one, name), getattr(other, name)) for name in figures]
+    return any(a is not None and b is not None and not np.array_equal(a, b) for a, b in pairs)
+
+
+def _same(one: Quantity | None, other: Quantity | None) -> bool:
+    return (one is None and other is None) or (one is not None and other is not None and np.array_equal(one, other))

@@ -11,6 +11,7 @@ from dse.errors import Problem, SpecError
 from dse.spec.findings import Findings
 from dse.spec.node import OVERRIDE, Node, Place, label, name_of
 from dse.spec.origin import with_origins
+from dse.spec.own_values import with_own_values
 from dse.spec.read import described, read_file
 from dse.spec.shipped import FileKind, SpecFile, find_file
 
@@ -59,7 +60,7 @@ def read_document(name: str | Path, kind: FileKind, findings: Findings) -> Docum
         article = "an" if found == "architecture" else "a"
         problem = f"this is {article} {found} file, but {'an' if kind == 'architecture' else 'a'} {kind} is expected"
         raise SpecError([Problem(problem, file=file.shown)])
-    document.root = root
+    document.root = with_own_values(root) if kind == "architecture" else root
     return document
 
 
@@ -147,7 +148,7 @@ def _single(file: SpecFile, kind: FileKind, findings: Findings, document: Docume
     if node is None:
         return None
     node = with_origins(node, findings)
-    return with_devices(node, findings, document, file) if kind == "architecture" else node
+    return with_own_values(with_devices(node, findings, document, file)) if kind == "architecture" else node
 
 
 def _device(device: Node, path: str, findings: Findings, document: Document, near: SpecFile | None) -> Node:

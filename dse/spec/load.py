@@ -19,6 +19,7 @@ from dse.spec.provenance import Provenance
 from dse.spec.scenario import WorkloadSpec
 from dse.spec.shipped import SpecFile
 from dse.spec.suggest import did_you_mean
+from dse.spec.table_file import with_tables
 from dse.spec.translate import validated
 from dse.spec.unmodelled import find_unmodelled
 
@@ -74,7 +75,7 @@ def load_architecture(path: str | Path, overrides: Overrides = ()) -> Architectu
     """
     findings = Findings()
     document = read_document(path, "architecture", findings)
-    root = _overridden(document, overrides, findings)
+    root = with_tables(_overridden(document, overrides, findings), findings, document)
     find_unmodelled(root, "architecture", findings)
     spec = validated(root, ArchitectureSpec, findings)
     report(architecture_violations(spec), root, findings)

@@ -86,6 +86,11 @@ def _translate(errors: Iterable[ErrorDetails], root: Node, spec_class: type, fin
         siblings = fields_of(spot.spec_class) if spot.spec_class else {}
         absent = [key for key in siblings if parent + key in missing]
         value = spot.node.value
+        owner = _model_of_key(spot)
+        if owner is not None:
+            message = f"belongs to model: {owner}; choose one model, and leave out what belongs to the other"
+            findings.problems.append(spot.node.key_place.problem(spot.path, message))
+            continue
         message, known = key_help(spot.key, value, absent)
         if known is None:
             message, known = key_help(spot.key, value, siblings)
@@ -101,6 +106,12 @@ def _translate(errors: Iterable[ErrorDetails], root: Node, spec_class: type, fin
         problem = place.problem(spot.path, message_or_none)
         if problem not in findings.problems:
             findings.problems.append(problem)
+
+
+def _model_of_key(spot: _Spot) -> str | None:
+    """Another model of the same part that has an unknown key, or None."""
+    others = [c for c in spot.around.classes if c is not spot.spec_class and spot.key in fields_of(c)]
+    return fields_of(others[0])["model"].kind.choices[0] if others and "model" in fields_of(others[0]) else None
 
 
 def _place(error: ErrorDetails, spot: _Spot) -> Place:

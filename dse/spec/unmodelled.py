@@ -34,12 +34,10 @@ _DEVICE: Final = (
         covers=1,
     ),
 )
-_LUMPED: Final = "write model: components, or model: lumped with mvm: {latency_ns: …, energy_pj: …} and tile_area_mm2"
 _ONE_SCENARIO: Final = "write decode or prefill"
 _TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
     "device": _DEVICE,
     "architecture": (
-        Unmodelled("analog_cores.*.cost.model", ("table",), _LUMPED, covers=1),
         Unmodelled("analog_cores.*.ir_drop", (), "leave it out"),
         Unmodelled("analog_cores.*.output_noise", (), "leave it out"),
         *(

@@ -93,7 +93,7 @@ def test_laws_of_one_product(arch, adc_bits, adc_per_tile, rows, phases):
     at = {"adc_bits": adc_bits, "adc_per_tile": adc_per_tile, "rows": rows, "phases": phases}
     core = cost_with(arch, **at)
     cost = mvm_cost(core)
-    assert tuple(cost.parts_pj) == COMPONENTS
+    assert set(cost.parts_pj) <= set(COMPONENTS)
     assert all(value >= 0 for value in cost.parts_pj.values())
     assert sum(cost.parts_pj.values()) == cost.energy_pj
     assert mvm_cost(cost_with(arch, **{**at, "adc_bits": adc_bits + 1})).energy_pj > cost.energy_pj
@@ -108,21 +108,18 @@ def test_laws_of_one_product(arch, adc_bits, adc_per_tile, rows, phases):
 def test_energy_rises_with_voltage_where_nothing_is_calibrated(arch):
     free = load_architecture("hermes_2d_components", {f"{COST}.calibration": []})
     for path in (f"{COST}.supply_v", f"{COST}.cell.read_v"):
-        energy = mvm_cost(free.with_values({path: [0.2, 0.4, 0.8]}).core("pcm")).energy_pj
+        energy = mvm_cost(free.with_values({path: [0.4, 0.6, 0.8]}).core("pcm")).energy_pj
         assert np.all(np.diff(energy) > 0)
     assert arch.digest != free.digest
 
 
-POINT = {
-    "rows_driven": 256, "cols_used": 256, "phases": 1, "energy_pj": 13430, "time_ns": 132.9,
-    "dac_bits": 8, "adc_bits": 8, "adc_per_tile": 256, "pulse_ns": 128,
-}  # fmt: skip
+POINT = {"energy_pj": 13430, "time_ns": 132.9}
 
 
 def test_two_points_give_row_and_fixed_energy():
     # by hand: a second point made from the same line has no residual
-    points = [POINT, POINT | {"phases": 4, "energy_pj": 4 * 13_430 - 3 * 500, "time_ns": 531.6}]
-    overrides = {f"{COST}.calibration": points, f"{COST}.free": {"energy": "row_and_fixed", "time": "conversion"}}
+    points = [POINT, {"phases": 4, "energy_pj": 4 * 13_430 - 3 * 500, "time_ns": 531.6}]
+    overrides = {f"{COST}.calibration": points, f"{COST}.free": {"energy": ["row", "fixed"], "time": ["conversion"]}}
     core = load_architecture("hermes_2d_components", overrides).core("pcm")
     assert mvm_cost(core).parts_pj["fixed periphery"] == pytest.approx(500)
     assert all(r.error_fraction == pytest.approx(0, abs=1e-9) for r in residuals(core, core.cost))
@@ -131,12 +128,12 @@ def test_two_points_give_row_and_fixed_energy():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"cost.free.energy": "row_and_fixed"}, "needs two points that differ"),
+        ({"cost.free.energy": ["row", "fixed"]}, "fewer than the 2 free parameters row, fixed"),
         ({"cost.calibration": [POINT, POINT | {"energy_pj": 2}]}, "has the settings of point 0"),
-        ({"cost.calibration": [POINT | {"area_mm2": 1}]}, "needs rows, cols and tiers_per_tile"),
         ({"adc.bits": 3}, "begins at 4 bits"),
         ({"cost.adc": {"model": "sar_column", "column_ohm": 1e4, "area_mm2": 0}, "cost.node_nm": 28}, "7, 14 and 22"),
-        ({"cost.scaled_from": {"node_nm": 180, "supply_v": 1.8}}, "from 7 to 130 nm"),
+        ({"cost.scaled_from": {"node_nm": 180, "supply_v": 0.8}}, "from 7 to 130 nm"),
+        ({"cost.supply_v": 0.3}, "holds from 0.4 to 1.2 V"),
     ],
 )
 def test_a_calibration_that_cannot_be_is_refused_with_a_remedy(overrides, message):
@@ -147,11 +144,19 @@ def test_a_calibration_that_cannot_be_is_refused_with_a_remedy(overrides, messag
 
 @pytest.mark.parametrize("values", [{f"{COST}.cell.read_v": 2.0}, {f"{COST}.adc.conversion_ns": 140.0}])
 def test_formulas_above_the_published_total_are_refused(arch, values):
-    with pytest.raises(SpecError, match="give more than the published figures"):
+    with pytest.raises(SpecError, match="more than the published figure; lower them"):
         mvm_cost(arch.with_values(values).core("pcm"))
+
+
+def test_points_that_do_not_determine_what_is_free_are_refused():
+    points = [POINT, POINT | {"cols_used": 128, "energy_pj": 9000}]
+    overrides = {f"{COST}.calibration": points, f"{COST}.free.energy": ["row", "fixed"]}
+    with pytest.raises(SpecError, match="2 points with energy_pj cannot determine row_pj, fixed_pj; add points"):
+        mvm_cost(load_architecture("hermes_2d_components", overrides).core("pcm"))
 
 
 def test_core_command_prints_parts_and_calibration(capsys):
     assert main(["core", "hermes_2d_components", "--rows-used", "128", "--cols-used", "64"]) == 0
     text = capsys.readouterr().out
-    assert all(part in text for part in (*COMPONENTS, "calibrated: energy of row", "128 rows and 64 columns"))
+    assert all(part in text for part in ("DAC", "array", "ADC", "calibrated (energy: row", "128 rows x 64 columns"))
+    assert max(len(line) for line in text.splitlines()) <= 80

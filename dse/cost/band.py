@@ -1,0 +1,53 @@
+"""How far the energy of a core may be off: a factor either way, by what the figure rests on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from dse.cost.operating_point import OperatingPoint, point_of_calibration, point_of_core
+from dse.spec.analog_core import AnalogCore
+from dse.spec.core_cost import ComponentsCost
+from dse.units import Quantity
+
+UNCALIBRATED: Final = 3.0
+"""Formulas alone: half of the surveyed converters lie within this factor of the regression's median."""
+AT_A_POINT: Final = 1.05
+"""At a published point."""
+PER_E_FOLD: Final = 0.15
+"""What each e-fold of distance in a setting adds to the logarithm."""
+SETTINGS: Final = (
+    "rows_used", "cols_used", "phases", "dac_bits", "adc_bits", "adc_per_tile", "supply_v", "node_nm", "rows", "cols",
+)  # fmt: skip
+
+
+def energy_band_factor(
+    core: AnalogCore, rows_used: Quantity | None = None, cols_used: Quantity | None = None
+) -> Quantity:
+    """Factor either way within which the energy of a product is taken to lie [-].
+
+    ``exp(ln 1.05 + 0.15·d)``, at most 3, with d the sum of |ln(setting / setting of the nearest published point)|: a
+    figure is as good as its published point there, and loses with the distance from it. 3 without calibration; 1 for a
+    core known by totals or a table, whose spread stands with its values. Assumed, not fitted.
+    """
+    cost = core.cost
+    if not isinstance(cost, ComponentsCost):
+        return 1.0
+    if cost.band_factor is not None:
+        return cost.band_factor
+    if not cost.calibration:
+        return UNCALIBRATED
+    at = point_of_core(
+        core, cost, core.rows if rows_used is None else rows_used, core.cols if cols_used is None else cols_used
+    )
+    away = [distance(at, point_of_calibration(core, cost, given)) for given in cost.calibration]
+    nearest = np.minimum.reduce(np.broadcast_arrays(*away))
+    factor: Quantity = np.minimum(np.exp(np.log(AT_A_POINT) + PER_E_FOLD * nearest), UNCALIBRATED)
+    return factor
+
+
+def distance(one: OperatingPoint, other: OperatingPoint) -> Quantity:
+    """Sum over the settings of the logarithm of their ratio, without sign [-]."""
+    ratios = [np.asarray(getattr(one, name)) / getattr(other, name) for name in SETTINGS]
+    return sum((np.abs(np.log(ratio)) for ratio in ratios), np.float64(0.0))
