@@ -127,7 +127,7 @@ def components_cost(draw):
         )
     )  # fmt: skip
     return {
-        "model": "components", "node_nm": draw(st.sampled_from([7, 14, 22])), "supply_v": draw(number(0.4, 1.3)),
+        "model": "components", "node_nm": draw(st.sampled_from([7, 14, 22])), "supply_v": draw(number(0.75, 0.85)),
         "dac": dac, "cell": cell, "adc": adc, "row_pj": draw(number(0, 5)), "column_pj": draw(number(0, 5)),
         "post_pj": draw(number(0, 5)), "fixed_pj": draw(number(0, 500)), "settle_ns": draw(number(0.1, 50)),
     }  # fmt: skip

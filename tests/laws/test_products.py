@@ -12,7 +12,7 @@ from .strategies import component_cores, law
 CORE = "analog_cores.a0"
 PATHS = {
     "rows": (4, 300), "cols": (4, 300), "read.phases": (1, 9), "adc.bits": (4, 12), "dac.bits": (2, 12),
-    "cost.supply_v": (0.4, 1.3), "cost.cell.read_v": (0.05, 1.0), "cost.row_pj": (0.0, 9.0),
+    "cost.supply_v": (0.45, 1.1), "cost.cell.read_v": (0.05, 1.0), "cost.row_pj": (0.0, 9.0),
     "cost.post_pj": (0.0, 9.0), "cost.column_pj": (0.0, 9.0), "cost.fixed_pj": (0.0, 99.0),
     "cost.settle_ns": (0.1, 99.0), "cost.post_ns": (0.0, 99.0),
 }  # fmt: skip
