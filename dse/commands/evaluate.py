@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from dse.commands.inputs import chosen_mapping, load_pair
-from dse.commands.output import emit, output_file, write_document
+from dse.commands.output import emit, output_file, tell, write_document
 from dse.evaluation.run import evaluate
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
 from dse.exploration.manifest import unmodelled
@@ -19,6 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
     pair = load_pair(arguments)
     mapping, how = chosen_mapping(arguments, pair)
     evaluation = evaluate(pair.arch, pair.workload, mapping)
+    for warning in evaluation.machine.warnings if evaluation.machine else ():
+        tell(arguments, f"warning: {warning}")
     breakdown = sourced_breakdown(pair.arch, evaluation)
     document = {
         "mapping": how,

@@ -46,6 +46,7 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "bytes_per_token": e.bytes_per_token.to_dict(orient="records"),
         "capacity": capacity_document(e),
         "resident_bytes": {name: at_point(size) for name, size in e.resident_bytes.items()},
+        **({} if e.machine is None else e.machine.to_dict()),
     }
 
 

@@ -17,6 +17,7 @@ from dse.evaluation.counts import OperationCounts
 from dse.evaluation.document import evaluation_document
 from dse.evaluation.energy import Part
 from dse.evaluation.frames import area_frame, at_point, energy_by, energy_frame, stage_frame, traffic_frame
+from dse.evaluation.machine import Machine
 from dse.evaluation.timeline import StageTime
 from dse.units import NS_PER_S, PJ_PER_J, Quantity
 
@@ -77,6 +78,8 @@ class Evaluation:
     """What could be gained at most; filled for one design (see ``dse.evaluation.ceiling``)."""
     all_digital_bytes: MappingABC[tuple[str, str], Array] | None = None
     """(Memory, what) → bytes of a step if every block were digital on this machine."""
+    machine: Machine | None = None
+    """Links, programming, dies and packages; filled for one design (see ``dse.evaluation.machine``)."""
     baselines: tuple[Baseline, ...] = ()
     """The same workload on the shipped digital machines, one entry per machine and weight format."""
 
@@ -114,7 +117,7 @@ class Evaluation:
     @property
     def time_lost_fraction(self) -> Quantity:
         """Share of all time in which the machine stands still for drift refresh [-]: its slowest group's."""
-        shares = [np.asarray(share, np.float64) for share in self.refresh_time_fraction.values()]
+        shares = [np.broadcast_to(share, (self.n_points,)) for share in self.refresh_time_fraction.values()]
         return self._metric(np.minimum(np.maximum.reduce([np.zeros(self.n_points), *shares]), 1.0))
 
     @property

@@ -9,6 +9,7 @@ from dse.cost.table import cost_table
 from dse.evaluation.all_digital import all_digital_mapping, digital_baselines
 from dse.evaluation.ceiling import ceiling
 from dse.evaluation.limits import check_limits
+from dse.evaluation.machine import machine
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
@@ -33,4 +34,5 @@ def evaluate(arch: Architecture, workload: Workload, mapping: Mapping) -> Evalua
         ceiling=ceiling(arch, workload, mapping, evaluation, costs, digital=digital),
         all_digital_bytes=digital.traffic_bytes,
         baselines=digital_baselines(workload),
+        machine=machine(arch, workload, mapping, evaluation, costs),
     )

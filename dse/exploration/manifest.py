@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingABC
 from typing import Any, Final
 
@@ -16,14 +17,13 @@ from dse.evaluation.points import evaluate_points
 from dse.exploration.points import DIGITAL_FRACTION
 from dse.exploration.space import Space
 from dse.mapping.model import Mapping
-from dse.spec.architecture import Architecture, FlatPower
+from dse.spec.architecture import AnalogCore, Architecture, FlatPower
 
 SCHEMA_VERSION: Final = 1
 VECTOR_WORK: Final = "vector work: norms, softmax, activation functions, routing decisions, residual additions"
 UNMODELLED: Final = (
     "the embedding look-up (its bytes count against memory capacity)",
-    "programming of weights, drift and its refresh, power gating",
-    "links inside a die; a block's slices are taken to sit on one die",
+    "drift of conductances between refreshes",
     "loss from the precision of digital experts",
 )
 """What evaluation leaves out on every architecture, in words."""
@@ -31,7 +31,21 @@ UNMODELLED: Final = (
 
 def unmodelled(arch: Architecture) -> list[str]:
     """What evaluation leaves out on an architecture, in words."""
-    return [*([] if host_unit(arch).vector else [f"{VECTOR_WORK} (the host has no vector unit)"]), *UNMODELLED]
+    return [
+        *([] if host_unit(arch).vector else [f"{VECTOR_WORK} (the host has no vector unit)"]),
+        *(f"{what} of {c.name} ({key} is left out)" for c in arch.analog_cores for key, what in unset(arch, c)),
+        *UNMODELLED,
+    ]
+
+
+def unset(arch: Architecture, core: AnalogCore) -> Iterator[tuple[str, str]]:
+    """Keys that a core leaves out, and what costs nothing therefore."""
+    if core.idle is None:
+        yield "idle", "idle power"
+    if core.program is None:
+        yield "program", "programming of the weights"
+    if arch.network_within(core.die) is None:
+        yield f"links: within: {core.die}", "traffic between tiles"
 
 
 def space_manifest(

@@ -49,7 +49,7 @@ def pack_core(core: AnalogCore, n_tiles: int, blocks: list[Block]) -> pd.DataFra
         fix = f"add {len(slot) - capacity} crossbars, or place fewer blocks there"
         need, have = float(len(slot)), float(capacity)
         raise InfeasibleError([Cause(f"capacity[{core.name}]", need, have, "crossbars", f"{len(blocks)} blocks", fix)])
-    tile, per_die = slot % n_tiles, whole(core.tiles_per_die)
+    tile, per_die = slot % n_tiles, whole(core.working_tiles_per_die)
     table = pd.concat(parts, ignore_index=True)
     table.insert(0, "block", np.repeat([block.name for block in blocks], counts))
     return table.assign(copy=0, group=core.name, die=tile // per_die, tile=tile % per_die, tier=slot // n_tiles)

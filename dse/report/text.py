@@ -15,6 +15,7 @@ from dse.evaluation.source import assumed_fraction, sourced_breakdown
 from dse.mapping.model import Mapping
 from dse.noise.result import AccuracyReport
 from dse.report.all_digital import baselines_table, headline
+from dse.report.machine_text import machine_lines
 from dse.report.tables import align, interval_text, quantity_text, significant
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
@@ -63,6 +64,7 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
         "",
         traffic_text(e),
         capacity_text(e),
+        *([] if e.machine is None else machine_lines(e.machine)),
         "",
         *ceiling_lines(e),
         *([] if not e.baselines else ["", baselines_table(e), wrapped(FORMATS_NOTE)]),

@@ -1,0 +1,176 @@
+"""How busy each link is in a step, and over how many dies the experts of a token spread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping as MappingABC
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dse.cost.link import distinct_dies
+from dse.cost.micro_batch import micro_batch
+from dse.cost.network import mesh_link_loads, network_bytes_per_visit, network_paths
+from dse.cost.option import host_unit
+from dse.cost.table import CostTable
+from dse.cost.traffic import traffic_cost
+from dse.evaluation.frames import at_point
+from dse.evaluation.timeline import StageTime
+from dse.mapping.model import Mapping
+from dse.spec.architecture import AnalogCore, Architecture
+from dse.spec.link import DieNetwork
+from dse.units import BITS
+from dse.workload.build import Workload
+from dse.workload.routing import visits_per_token
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LinkUse:
+    """One link of one design: the busiest pair of dies, or the busiest link of a network."""
+
+    name: str
+    """``links.FROM-TO``, or ``links.DIE`` and the link of its network that carries most."""
+    busy_ns: float
+    """Time of a step in which it moves bytes [ns]."""
+    load_fraction: float
+    """The same over the step time; 1: nothing else could be faster."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class DieSpread:
+    """Over how many dies of a group the routed experts of one token spread, mean over the layers."""
+
+    group: str
+    n_dies: float
+    expected: float
+    """What the costs use: experts on dies at random."""
+    packed: float | None
+    """What the packed slices give; None where the mapping is not packed."""
+
+
+def link_uses(
+    arch: Architecture,
+    workload: Workload,
+    costs: CostTable,
+    stages: Sequence[StageTime],
+    mapping: Mapping,
+    *,
+    step_ns: float,
+) -> tuple[LinkUse, ...]:
+    """Every link that a mapping uses, the busiest first (first design point)."""
+    busy: dict[str, float] = {}
+    micro = micro_batch(arch, workload)
+    for stage in stages:
+        for entry in stage.entries:
+            group = costs.options[entry.option_index].group
+            if not costs.is_analog[group]:
+                continue
+            core, visits = arch.core(group), at_point(stage.multiplicity) * at_point(entry.visits(micro))
+            block_class = costs.classes[entry.class_index]
+            for kind, time in traffic_cost(arch, workload, block_class, core, host_unit(arch)).busy_ns.items():
+                name = link_name(arch, core, kind)
+                busy[name] = busy.get(name, 0.0) + visits * at_point(time)
+    uses = []
+    for name, time in busy.items():
+        where, factor = packed_link(arch, workload, mapping, name)
+        uses.append(LinkUse(name=where, busy_ns=factor * time, load_fraction=factor * time / step_ns))
+    return tuple(sorted(uses, key=lambda use: -use.busy_ns))
+
+
+def link_name(arch: Architecture, core: AnalogCore, kind: str) -> str:
+    """Path of the link or network that a core uses."""
+    link = arch.link_between(core.die, host_unit(arch).die)
+    return f"links.{core.die}" if kind == "network" or link is None else f"links.{link.name}"
+
+
+def packed_link(arch: Architecture, workload: Workload, mapping: Mapping, name: str) -> tuple[str, float]:
+    """Name of the busiest link, and its load over that of equal traffic to all tiles, which the costs assume."""
+    network = next((n for n in arch.links if isinstance(n, DieNetwork) and f"links.{n.name}" == name), None)
+    if network is None:
+        return name, 1.0
+    expected = at_point(network_paths(arch, network).worst_load_fraction)
+    if mapping.slices is None or mapping.slices.empty or network.topology != "mesh" or expected == 0:
+        return f"{name}, beside the port", 1.0
+    worst = max(
+        (
+            (load / total, link)
+            for die in tile_traffic(arch, workload, mapping.slices, network).values()
+            if (total := float(die.sum())) > 0
+            for link, load in mesh_link_loads(die).items()
+        ),
+        default=(expected, "beside the port"),
+    )
+    return f"{name}, {worst[1]}", worst[0] / expected
+
+
+def tile_traffic(arch: Architecture, workload: Workload, slices: pd.DataFrame, network: DieNetwork) -> dict[int, Array]:
+    """Die → bytes per token that each of its tiles moves, by the packed slices; a block's slices share its bytes."""
+    bits = BITS[workload.scenario.precision.activations]
+    cores = [core for core in arch.analog_cores if core.die == network.within]
+    counts = slices.groupby(["block", "group"], sort=False).size()
+    visits = dict(zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True))
+    classes = {b.name: b.block_class for b in workload.blocks}
+    n_tiles = sum(round(at_point(core.tiles_per_die)) for core in cores)
+    traffic = {die: np.zeros(n_tiles) for die in range(round(at_point(arch.die(network.within).count)))}
+    first = 0
+    for core in cores:
+        own = slices[slices["group"] == core.name]
+        per_slice = {
+            block: visits[block]
+            * at_point(
+                network_bytes_per_visit(
+                    classes[block], rows=core.rows, cols=core.cols, activation_bits=bits, adc_bits=core.adc.bits
+                )
+            )
+            / counts[block, core.name]
+            for block in own["block"].unique()
+        }
+        moved = own["block"].map(per_slice).to_numpy(dtype=np.float64)
+        for die, tiles in traffic.items():
+            here = (own["die"] == die).to_numpy()
+            np.add.at(tiles, first + own["tile"].to_numpy()[here], moved[here])
+        first += round(at_point(core.tiles_per_die))
+    return traffic
+
+
+def die_spreads(arch: Architecture, workload: Workload, mapping: Mapping) -> tuple[DieSpread, ...]:
+    """Spread of the routed experts over the dies of every analog group that holds some."""
+    experts = [block.name for block in workload.blocks if block.kind == "expert"]
+    spreads = []
+    for core in arch.analog_cores:
+        own = [name for name in experts if mapping.placement[name].group == core.name]
+        n_dies = at_point(arch.die(core.die).count)
+        if own and n_dies > 1:
+            expected = at_point(distinct_dies(n_dies=n_dies, choices=workload.model.top_k))
+            packed = None if mapping.slices is None else packed_dies(workload, mapping.slices, core.name)
+            spreads.append(DieSpread(group=core.name, n_dies=n_dies, expected=expected, packed=packed))
+    return tuple(spreads)
+
+
+def packed_dies(workload: Workload, slices: pd.DataFrame, group: str) -> float | None:
+    """Expected dies with a chosen expert, mean over the layers; an expert on two dies counts on both.
+
+    A die with m of E equally likely experts has none of k chosen ones with probability ``C(E − m, k) / C(E, k)``; with
+    unequal visits λ the choices are taken as independent: ``Π (1 − λ)``.
+    """
+    visits: MappingABC[str, float] = dict(
+        zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True)
+    )
+    layer_of = {b.name: b.layer for b in workload.blocks if b.kind == "expert"}
+    where = slices.loc[(slices["group"] == group) & slices["block"].isin(layer_of), ["block", "die"]].drop_duplicates()
+    if where.empty:
+        return None
+    n_experts, top_k = workload.model.n_experts, workload.model.top_k
+    found: dict[object, float] = {}
+    for (layer, _), blocks in where.groupby([where["block"].map(layer_of), where["die"]], sort=False)["block"]:
+        chances = [visits[block] for block in blocks]
+        none = math.prod(1 - chance for chance in chances)
+        if max(chances) - min(chances) < 1e-12:
+            none = math.comb(n_experts - len(chances), top_k) / math.comb(n_experts, top_k)
+        found[layer] = found.get(layer, 0.0) + 1 - none
+    return sum(found.values()) / len(found)

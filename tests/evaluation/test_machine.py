@@ -1,0 +1,253 @@
+"""Networks, hand-off, gating, refresh, spares, packages and warnings in an evaluation, worked by hand."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dse import cost_table, evaluate, load_architecture, load_workload, rule_mapping, score_blocks
+from dse.cost.option import Option
+from dse.errors import InfeasibleError
+from dse.evaluation.points import evaluate_points
+from dse.mapping.model import Mapping
+from dse.mapping.pack import pack
+from dse.mapping.solve import solve_mapping
+from dse.sensitivity.options import option_scores
+
+HAND = """
+name: hand
+energy_boundary: package
+composition: serial
+dies: [{name: soc, count: 1, node_nm: 14, fixed_area_mm2: 1}]
+analog_cores:
+  - name: pcm
+    die: soc
+    tiles_per_die: 16
+    tiers_per_tile: 1
+    rows: 4
+    cols: 4
+    device: devices/pcm_generic.yaml
+    weight: {scheme: differential, devices: 2}
+    dac: {bits: 8, range: {mode: static, method: abs_max}}
+    adc: {bits: 8, per_tile: 4, range: {mode: static, method: abs_max}}
+    cost: {model: lumped, mvm: {latency_ns: 10, energy_pj: 3}, tile_area_mm2: 0.01}
+    idle: IDLE
+    program: PROGRAM
+digital_units:
+  - name: npu
+    die: soc
+    units_per_die: 1
+    peak_ops_per_ns: {fp16: 2}
+    utilisation: {compute_fraction: 1, bandwidth_fraction: 1}
+    launch_ns: 0
+    precisions: [fp16]
+    memory: dram
+    energy: {model: per_operation, op_pj: {fp16: 1}, idle_mw: 0}
+    area_mm2: 1
+memories: [{name: dram, capacity_bytes: 1.0e+6, bandwidth_bytes_per_ns: 1000, energy_pj_per_bit: 0}]
+links: LINKS
+"""
+MODEL = dict(name="two layers", d_model=4, n_layers=2, n_heads=1, n_kv_heads=1, head_dim=4, vocab_size=8, n_experts=2,
+             top_k=2, d_expert=4)  # fmt: skip
+WORKLOAD = {"name": "w", "model": MODEL, "scenario": {"phase": "decode", "batch": 1, "context_tokens": 0}}
+MESH = "[{within: soc, topology: mesh, hop_ns: 1, bandwidth_bytes_per_ns: 4, energy_pj_per_bit_hop: 0.1}]"
+PROGRAM = "{pulse_ns: 10, energy_pj_per_cell: 1, iterations: 5, endurance_cycles: 100%s}"
+GATED = "{on_mw: 2, gated_mw: 0.5, wake_pj: 7, wake_ns: 3, gating: per_layer, wake: %s}"
+SERIAL_NS = 328.0
+"""Of tests/evaluation/test_evaluate.py, where one of two experts of each layer is analog."""
+
+
+@pytest.fixture
+def design(tmp_path):
+    """Evaluates one token through two layers whose first expert is analog: 3 crossbars a layer."""
+
+    def run(idle="{on_mw: 0}", program="null", links="[]"):
+        text = HAND.replace("IDLE", idle).replace("LINKS", links)
+        text = text.replace("    program: PROGRAM\n", "" if program == "null" else f"    program: {program}\n")
+        (tmp_path / "a.yaml").write_text(text.replace("    idle: null\n", ""))
+        (tmp_path / "w.yaml").write_text(json.dumps(WORKLOAD))
+        arch, workload = load_architecture(tmp_path / "a.yaml"), load_workload(tmp_path / "w.yaml")
+        pcm, npu = Option("pcm", "analog"), Option("npu", "fp16")
+        placement = {b.name: pcm if b.expert == 0 else npu for b in workload.blocks if b.kind != "embedding"}
+        return evaluate(arch, workload, Mapping(placement=placement, objective="", value=0, bound=0, status="rule"))
+
+    return run
+
+
+def components(evaluation):
+    return dict(evaluation.by_component.itertuples(index=False, name=None))
+
+
+def test_a_mesh_adds_hops_and_the_load_of_its_busiest_link(design):
+    evaluation = design(links=MESH)
+    # by hand: 3 products, 4 inputs of 16 bits and 4 outputs of 8 bits each: 288 bits = 36 bytes a layer, 2.5 hops mean
+    assert components(evaluation)["network"] == pytest.approx(2 * 288 * 2.5 * 0.1)
+    # by hand: 2 depths there and back over 5 hops of 1 ns; half of 36 bytes over the busiest link at 4 byte/ns
+    assert evaluation.latency_ns_per_step == pytest.approx(SERIAL_NS + 2 * (2 * 2 * 5 + 36 / 2 / 4))
+    worst = evaluation.machine.worst_link
+    assert worst.name.startswith("links.soc, ")
+    assert worst.load_fraction == pytest.approx(2 * 4.5 / evaluation.latency_ns_per_step)
+
+
+def test_the_packed_mapping_names_the_busiest_link_of_the_mesh(tmp_path, design):
+    design(links=MESH)
+    arch, workload = load_architecture(tmp_path / "a.yaml"), load_workload(tmp_path / "w.yaml")
+    pcm, npu = Option("pcm", "analog"), Option("npu", "fp16")
+    placement = {b.name: pcm if b.expert == 0 else npu for b in workload.blocks if b.kind != "embedding"}
+    mapping = pack(Mapping(placement=placement, objective="", value=0, bound=0, status="rule"), arch, workload)
+    # by hand: 6 slices on tiles 0 to 5 of a 4 x 4 mesh, the port at column 1: columns 2 and 3 of row 0 are 2 of 6
+    # tiles, more than column 0 (tiles 0 and 4: 2 of 6) or tile 5 above the port; the first of equals is named
+    worst = evaluate(arch, workload, mapping).machine.worst_link
+    assert worst.name == "links.soc, row 0, column 1-2"
+    assert worst.busy_ns == pytest.approx(2 * 36 / 3 / 4)
+
+
+def test_gated_tiles_draw_power_only_while_their_layer_runs(design):
+    evaluation = design(idle=GATED % "exposed")
+    # by hand: 3 tiles of a layer wake in the experts stage, which lasts 48 + 20 + 3 ns
+    assert evaluation.latency_ns_per_step == pytest.approx(SERIAL_NS + 2 * 3)
+    assert components(evaluation)["wake-up"] == pytest.approx(2 * 3 * 7)
+    assert components(evaluation)["idle"] == pytest.approx(16 * 0.5 * (SERIAL_NS + 6) + 2 * 3 * 1.5 * 71)
+    assert evaluation.critical_ns["tile wake-up"][0] == 6
+    hidden = design(idle=GATED % "hidden")
+    assert hidden.latency_ns_per_step == pytest.approx(SERIAL_NS)
+    assert components(hidden)["idle"] == pytest.approx(16 * 0.5 * SERIAL_NS + 2 * 3 * 1.5 * 68)
+
+
+def test_idle_energy_is_linear_in_the_time_of_a_step():
+    arch, workload = load_architecture("server_pcm3d"), load_workload("olmoe")
+    slow = arch.with_values({"memories.hbm.bandwidth_bytes_per_ns": np.array([1200.0, 600.0, 100.0, 10.0])})
+    mapping = rule_mapping(arch, workload, score_blocks(workload), rule="all_analog")
+    evaluation = evaluate_points(slow, workload, mapping)
+    idle = sum(energy for part, energy in evaluation.energy_parts_pj.items() if part.component == "idle")
+    # by hand: 3 200 tiles of 0.2 mW and one unit of 20 W
+    assert idle == pytest.approx((3200 * 0.2 + 20000) * evaluation.latency_ns_per_step)
+
+
+def test_refresh_costs_energy_and_time_by_hand(design):
+    evaluation = design(program=PROGRAM % ", refresh_interval_s: 1.0e-6")
+    # by hand: 16 crossbars on 16 tiles at once: 4 rows x 5 pulses x 10 ns = 200 ns of every 1 000
+    assert evaluation.time_lost_fraction == pytest.approx(0.2)
+    assert evaluation.tokens_per_s == pytest.approx(0.8 * 1e9 / SERIAL_NS)
+    # by hand: 16 x 16 weights x 2 devices x 5 pulses x 1 pJ = 2 560 pJ in every 800 ns of serving
+    assert components(evaluation)["drift refresh"] == pytest.approx(2560 / 800 * SERIAL_NS)
+    group = evaluation.machine.programming[0]
+    # by hand: the mapping fills 6 of the 16 crossbars; 5 of 100 pulses go with each programming, so 20 of them
+    assert (group.crossbars, group.time_ns, group.bound_by) == (6, 200, "pulses")
+    assert group.energy_pj == pytest.approx(6 * 16 * 2 * 5)
+    assert (group.endurance_fraction, group.lifetime_s) == pytest.approx((0.05, 20e-6))
+
+
+def test_programming_is_limited_by_power_and_by_the_network(design):
+    # by hand: 960 pJ at 2 mW; 6 x 16 bytes, half of them over the busiest link at 4 byte/ns
+    group = design(program=PROGRAM % ", power_mw: 2", links=MESH).machine.programming[0]
+    assert (group.time_ns, group.bound_by) == (480, "power")
+    slow = MESH.replace("bytes_per_ns: 4", "bytes_per_ns: 0.01")
+    group = design(program=PROGRAM % "", links=slow).machine.programming[0]
+    assert (group.time_ns, group.bound_by) == (96 / 2 / 0.01, "network")
+
+
+def test_a_refresh_that_never_ends_is_infeasible(design):
+    with pytest.raises(InfeasibleError, match="drift refresh of pcm") as caught:
+        design(program=PROGRAM % ", refresh_interval_s: 1.0e-7")
+    assert caught.value.causes[0].need == pytest.approx(2.0)
+
+
+def test_spare_tiles_take_area_and_idle_power_but_hold_nothing():
+    plain = load_architecture("server_pcm3d")
+    spare = plain.with_values({"analog_cores.pcm.spare_fraction": 0.02})
+    workload = load_workload("olmoe")
+    assert float(cost_table(spare, workload).capacity_units["pcm"][0]) == 4 * 784 * 8  # by hand: 16 of 800 are spare
+    mapping = rule_mapping(plain, workload, score_blocks(workload), rule="all_analog")
+    first, second = (evaluate(arch, workload, mapping) for arch in (plain, spare))
+    assert first.area_mm2 == second.area_mm2
+    idle = [e.breakdown().query("component == 'idle' and group == 'pcm'").iloc[0, 3] for e in (first, second)]
+    assert idle[1] / idle[0] == pytest.approx(second.latency_ns_per_step / first.latency_ns_per_step)
+    packed = pack(mapping, spare, workload)
+    assert packed.slices["tile"].max() == 783
+
+
+def test_packed_experts_of_a_token_are_on_fewer_dies_than_if_spread_at_random():
+    arch, workload = load_architecture("server_pcm3d"), load_workload("olmoe")
+    mapping = pack(rule_mapping(arch, workload, score_blocks(workload), rule="all_analog"), arch, workload)
+    spread = evaluate(arch, workload, mapping).machine.spreads[0]
+    assert spread.expected == pytest.approx(4 * (1 - 0.75**8))
+    # by hand: a layer has 64 x 24 = 1 536 slices on consecutive tiles, 800 of them on a die: two or three dies
+    assert 1.9 < spread.packed < 3
+
+
+def test_dies_packages_and_wafers():
+    arch = load_architecture("server_pcm3d").with_values(
+        {"dies.analog.count": 400, "packaging.dies_per_package": 5, "packaging.defects_per_cm2": 0.1}
+    )
+    workload = load_workload("olmoe")
+    found = evaluate(
+        arch, workload, rule_mapping(arch, workload, score_blocks(workload), rule="all_analog")
+    ).machine.to_dict()["package"]
+    analog = next(die for die in found["dies"] if die["name"] == "analog")
+    assert (analog["count"], analog["area_mm2"], found["packages"]) == (400, 820, 81)
+    # by hand: 70 685.8 / 820 - 942.48 / 40.497 = 62.9; A D = 0.82, ((1 - exp(-0.82)) / 0.82)^2 = 0.4657
+    assert analog["dies_per_wafer"] == 62
+    assert analog["wafers"] == pytest.approx(400 / (62 * 0.4657), rel=1e-3)
+
+
+HARDWARE = {
+    "links.analog-npu.broadcast": True,
+    "links.analog-npu.add_pj": 0.1,
+    "links.analog-npu.reduce": "die",
+    "analog_cores.pcm.idle.gated_mw": 0.01,
+    "analog_cores.pcm.idle.wake_pj": 500.0,
+    "analog_cores.pcm.idle.wake_ns": 100.0,
+    "analog_cores.pcm.idle.gating": "per_layer",
+}
+
+
+@pytest.mark.parametrize("left_out", [(), ("analog_cores.pcm.idle.gating",)])
+def test_the_program_never_promises_more_than_the_evaluation_finds(left_out):
+    workload = load_workload("olmoe")
+    changed = {path: value for path, value in HARDWARE.items() if path not in left_out}
+    arch = load_architecture("server_pcm3d", changed)
+    costs, options = cost_table(arch, workload), option_scores(score_blocks(workload), workload, arch)
+    limits = {"max_sensitivity_share": 0.3}
+    mapping = solve_mapping(costs, options, workload, arch, objective="energy", limits=limits, gap=1e-3)
+    full = evaluate(arch, workload, mapping).energy_pj_per_token
+    assert mapping.value <= full * (1 + 1e-9)
+    assert mapping.value == pytest.approx(full, rel=0.01)
+
+
+def test_broadcast_and_adders_on_the_die_move_fewer_bytes():
+    workload = load_workload("olmoe")
+    base = load_architecture("server_pcm3d")
+    shared = load_architecture("server_pcm3d", {path: HARDWARE[path] for path in list(HARDWARE)[:3]})
+    mapping = rule_mapping(base, workload, score_blocks(workload), rule="all_analog")
+    first, second = (components(evaluate(arch, workload, mapping)) for arch in (base, shared))
+    # by hand, bytes of a visit, 8-bit words: alone 2 048 + 1 024 in, 4 x 2 048 + 2 x 2 048 out; shared 3.5995 / 8 of
+    # 2 048 in and 2 048 out, and 1 024 in, 2 x 1 024 out between the matrices
+    share = 4 * (1 - 0.75**8) / 8
+    assert second["links"] / first["links"] == pytest.approx((share * 4096 + 3072) / 15360)
+    assert "die sums" in second
+    assert "partial sums" not in second
+
+
+def test_missing_idle_power_of_many_tiles_is_warned_of(design, tmp_path):
+    assert design(idle="null").machine.warnings == ()
+    text = (tmp_path / "a.yaml").read_text().replace("tiles_per_die: 16", "tiles_per_die: 1001")
+    (tmp_path / "a.yaml").write_text(text)
+    arch, workload = load_architecture(tmp_path / "a.yaml"), load_workload(tmp_path / "w.yaml")
+    npu = Option("npu", "fp16")
+    placement = {b.name: npu for b in workload.blocks if b.kind != "embedding"}
+    found = evaluate(arch, workload, Mapping(placement=placement, objective="", value=0, bound=0, status="rule"))
+    (warning,) = found.to_dict()["warnings"]
+    assert warning.startswith("analog_cores.pcm.idle is left out, so that 1001 tiles draw no power")
+
+
+def test_a_die_above_the_reticle_and_a_hot_die_are_warned_of_by_name():
+    workload = load_workload("olmoe")
+    large = load_architecture("server_pcm3d", {"dies.analog.fixed_area_mm2": 60})
+    mapping = rule_mapping(large, workload, score_blocks(workload), rule="all_analog")
+    assert evaluate(large, workload, mapping).machine.warnings == (
+        "die analog has 860 mm², above the 858 mm² of a reticle; spread it over 2 dies (dies.analog.count) or more",
+    )
+    hot = load_architecture("server_pcm3d", {"digital_units.npu.energy.idle_mw": 300000, "limits.power_mw": 1e9})
+    (warning,) = evaluate(hot, workload, mapping).machine.warnings
+    assert warning.startswith("die npu spends 1.")
