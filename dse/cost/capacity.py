@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.cost.memory import activation_bytes
+from dse.cost.buffer import live_activation_bytes
 from dse.cost.option import dense_precision, host_unit
 from dse.spec.architecture import Architecture
 from dse.spec.scenario import Scenario
@@ -34,17 +34,10 @@ def resident_bytes(arch: Architecture, workload: Workload) -> dict[str, Quantity
     model, scenario = workload.model, workload.scenario
     length = scenario.prompt_tokens if scenario.phase == "prefill" else scenario.context_tokens + 1
     kv_bytes = kv_cache_bytes(model, tokens=length, bits=BITS[scenario.precision.kv_cache])
-    inner = max(model.d_expert * (2 if model.ffn == "gated" else 1), 1)
     embedding_bits = BITS[dense_precision(host_unit(arch), workload)]
     return {
         "KV cache": scenario.batch * kv_bytes,
-        "activations": activation_bytes(
-            tokens=workload.tokens_per_step,
-            d_model=model.d_model,
-            top_k=model.top_k,
-            inner_width=inner,
-            activation_bits=BITS[scenario.precision.activations],
-        ),
+        "activations": live_activation_bytes(workload),
         "embedding": 0.0 if model.tied_head else model.vocab_size * model.d_model * embedding_bits / BITS_PER_BYTE,
     }
 

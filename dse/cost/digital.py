@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from dse.cost.memory import transfer_ns
 from dse.errors import SpecError
 from dse.spec.architecture import Architecture, DigitalUnit, PerOperationEnergy
 from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
+
+SCALE_BITS: Final = 16
+"""Bits of the scale that a group of int4 weights shares."""
 
 
 def compute_precision(unit: DigitalUnit, *, weights: Precision, activations: Precision) -> Precision:
@@ -25,6 +30,13 @@ def compute_precision(unit: DigitalUnit, *, weights: Precision, activations: Pre
         )
     exact = [p for p in (weights, activations) if p in wide]
     return exact[0] if exact else min(wide, key=lambda p: BITS[p])
+
+
+def stored_bits(unit: DigitalUnit, precision: Precision) -> Quantity:
+    """Bits of one stored weight [bit]; int4 weights with group scales carry 16 / ``int4_group`` more each."""
+    if precision == "int4" and unit.int4_group is not None:
+        return BITS["int4"] + SCALE_BITS / unit.int4_group
+    return float(BITS[precision])
 
 
 def compute_ns(*, ops: Quantity, peak_ops_per_ns: Quantity, compute_fraction: Quantity, n_units: Quantity) -> Quantity:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from dse.cost.block_products import block_products
+from dse.cost.buffer import BUFFER, buffer_cost
 from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.digital import (
     compute_precision,
     operations_energy_pj,
+    stored_bits,
     unit_compute_ns,
     unit_fetch_ns,
     unit_vector_ns,
@@ -24,8 +26,8 @@ from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
 from dse.workload.blocks import BlockClass, BlockKind
 from dse.workload.build import Workload
 
-VISIT_COMPONENTS: Final = (LUMPED, *COMPONENTS, "partial sums", *TRAFFIC_COMPONENTS, "digital compute")
-ACTIVATION_COMPONENTS: Final = ("weight memory",)
+VISIT_COMPONENTS: Final = (LUMPED, *COMPONENTS, "partial sums", *TRAFFIC_COMPONENTS, "digital compute", BUFFER)
+ACTIVATION_COMPONENTS: Final = ("weight memory", BUFFER)
 
 KERNELS: Final[Mapping[BlockKind, int]] = {
     "attention": 3, "router": 1, "expert": 2, "shared": 2, "ffn": 2, "head": 1, "embedding": 0,
@@ -49,6 +51,8 @@ class OptionCost:
     activation_pj: Mapping[str, Quantity] = field(default_factory=dict)
     compute_ns: Quantity = 0.0
     fetch_ns: Quantity = 0.0
+    buffer_ns: Quantity = 0.0
+    held_ns: Quantity = 0.0
     path_ns: Quantity = 0.0
     fixed_ns: Quantity = 0.0
     launch_ns: Quantity = 0.0
@@ -63,7 +67,7 @@ class OptionCost:
         yield from self.visit_pj.values()
         yield from self.activation_pj.values()
         yield from (self.compute_ns, self.fetch_ns, self.path_ns, self.fixed_ns, self.link_ns, self.host_ns)
-        yield from (self.launch_ns, self.units, self.n_bytes, self.upkeep_pj)
+        yield from (self.buffer_ns, self.held_ns, self.launch_ns, self.units, self.n_bytes, self.upkeep_pj)
 
 
 def host_unit(arch: Architecture) -> DigitalUnit:
@@ -135,6 +139,8 @@ def digital_cost(
 ) -> OptionCost:
     """Cost on a digital unit: two operations per weight and visit, all weights read once per activation.
 
+    What the buffer holds of dense weights is read there instead of from memory.
+
     ``kernels: per_expert`` starts the kernels of an expert once per activation, one expert after the other.
     """
     if block_class.kind == "embedding":
@@ -142,19 +148,28 @@ def digital_cost(
     memory = arch.memory(unit.memory)
     used = compute_precision(unit, weights=precision, activations=workload.scenario.precision.activations)
     ops = 2.0 * block_class.n_weights
-    n_bytes = block_class.n_weights * BITS[precision] / BITS_PER_BYTE
+    n_bytes = block_class.n_weights * stored_bits(unit, precision) / BITS_PER_BYTE
+    dense_bits = stored_bits(unit, dense_precision(unit, workload))
+    buffer = buffer_cost(arch, workload, block_class, unit, n_bytes=n_bytes, bits_per_weight=dense_bits)
+    fetched = (1.0 - buffer.held_fraction) * n_bytes
     launch_ns = KERNELS[block_class.kind] * unit.launch_ns
     is_launched_apart = unit.kernels == "per_expert" and block_class.kind == "expert"
     fetch_pj: Quantity = 0.0
     if not isinstance(unit.energy, FlatPower):
-        fetch_pj = transfer_pj(n_bytes=n_bytes, energy_pj_per_bit=memory.energy_pj_per_bit)
+        fetch_pj = transfer_pj(n_bytes=fetched, energy_pj_per_bit=memory.energy_pj_per_bit)
+    visit_pj = {"digital compute": operations_energy_pj(unit, ops=ops, precision=used)}
+    activation_pj = {"weight memory": fetch_pj}
+    if unit.buffer is not None:
+        visit_pj[BUFFER], activation_pj[BUFFER] = buffer.visit_pj, buffer.activation_pj
     return OptionCost(
-        visit_pj={"digital compute": operations_energy_pj(unit, ops=ops, precision=used)},
-        activation_pj={"weight memory": fetch_pj},
+        visit_pj=visit_pj,
+        activation_pj=activation_pj,
         compute_ns=unit_compute_ns(arch, unit, ops=ops, precision=used),
-        fetch_ns=unit_fetch_ns(arch, unit, n_bytes=n_bytes),
+        fetch_ns=unit_fetch_ns(arch, unit, n_bytes=fetched),
+        buffer_ns=buffer.visit_ns,
+        held_ns=buffer.activation_ns,
         fixed_ns=0.0 if is_launched_apart else launch_ns,
         launch_ns=launch_ns if is_launched_apart else 0.0,
         units=n_bytes,
-        n_bytes=n_bytes,
+        n_bytes=fetched,
     )

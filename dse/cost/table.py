@@ -38,7 +38,8 @@ class CostTable:
     """Costs of shape (P, B, O); an option is (group, precision, copies).
 
     The time of a group in a stage of n tokens is
-    ``max(max_b path_ns, Σ n·λ_b·compute_ns_per_visit, Σ P_b·fetch_ns_per_activation) + max_b fixed_ns
+    ``max(max_b path_ns, Σ n·λ_b·compute_ns_per_visit, Σ P_b·fetch_ns_per_activation,
+    Σ n·λ_b·buffer_ns_per_visit + Σ P_b·held_ns_per_activation) + max_b fixed_ns
     + Σ n·λ_b·link_ns_per_visit + Σ P_b·launch_ns_per_activation`` over the blocks b placed there; partial sums of
     analog blocks add ``Σ n·λ_b·host_ns_per_visit`` to the compute time of the host unit, and vector work its time.
     """
@@ -57,6 +58,10 @@ class CostTable:
     """Busy time of the whole group per visit [ns]; analog: the fluid load crossbars · MVM latency / tiles."""
     fetch_ns_per_activation: Array
     """Time to read the block's weights from memory once [ns]."""
+    buffer_ns_per_visit: Array
+    """Time of the on-chip buffer per visit: activations in and out [ns]."""
+    held_ns_per_activation: Array
+    """Time of the on-chip buffer to read the weights it holds once [ns]."""
     path_ns: Array
     """Time of the dependent matrices of one visit [ns]; 0 on digital units."""
     fixed_ns: Array
@@ -101,7 +106,8 @@ class CostTable:
         """One row per block class and option of one design point."""
         columns = (
             "energy_pj_per_visit", "energy_pj_per_activation", "compute_ns_per_visit", "fetch_ns_per_activation",
-            "path_ns", "fixed_ns", "launch_ns_per_activation", "link_ns_per_visit", "host_ns_per_visit",
+            "buffer_ns_per_visit", "held_ns_per_activation", "path_ns", "fixed_ns", "launch_ns_per_activation",
+            "link_ns_per_visit", "host_ns_per_visit",
             "units", "bytes",
         )  # fmt: skip
         arrays = {name: getattr(self, name)[point] for name in columns}
@@ -125,6 +131,7 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
     tiles = {core.name: tile_of(core) for core in arch.analog_cores}
     entries = [[option_cost(arch, workload, c, o, tiles) for o in options] for c in workload.classes]
     present = {component for row in entries for e in row for component in e.visit_pj}
+    once = {component for row in entries for e in row for component in e.activation_pj}
     standing = standing_power_mw(arch)
     capacity = capacity_units(arch, workload)
     points = max(n_points(arch), n_points(workload))
@@ -148,9 +155,11 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
         allowed=np.array([[is_allowed(arch, workload, c, o) for o in options] for c in workload.classes]),
         upkeep_pj_per_step=stack(lambda e: e.upkeep_pj),
         visit_parts_pj={c: stack(of_visit(c)) for c in VISIT_COMPONENTS if c in present},
-        activation_parts_pj={c: stack(of_activation(c)) for c in ACTIVATION_COMPONENTS},
+        activation_parts_pj={c: stack(of_activation(c)) for c in ACTIVATION_COMPONENTS if c in once},
         compute_ns_per_visit=stack(lambda e: e.compute_ns),
         fetch_ns_per_activation=stack(lambda e: e.fetch_ns),
+        buffer_ns_per_visit=stack(lambda e: e.buffer_ns),
+        held_ns_per_activation=stack(lambda e: e.held_ns),
         path_ns=stack(lambda e: e.path_ns),
         fixed_ns=stack(lambda e: e.fixed_ns),
         launch_ns_per_activation=stack(lambda e: e.launch_ns),

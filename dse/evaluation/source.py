@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
+from dse.cost.buffer import BUFFER
 from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.option import host_unit
 from dse.cost.tile import LUMPED, energy_source
@@ -11,12 +14,21 @@ from dse.evaluation.result import Evaluation
 from dse.spec.architecture import Architecture
 from dse.spec.provenance import Provenance
 
+UNIT_PATHS: Final = {
+    BUFFER: "buffer.read_pj_per_bit",
+    "vector work": "vector.op_pj",
+    "flat power": "energy.power_mw",
+}
+"""Component → key of the digital unit that it is proportional to (activations also write to the buffer)."""
+
 
 def energy_path(arch: Architecture, component: str, group: str) -> str:
     """Dotted path of the value that a component of the energy of a group is proportional to."""
     analog = {core.name for core in arch.analog_cores}
     if component in (LUMPED, *COMPONENTS):
         return f"analog_cores.{group}.cost.{energy_source(arch.core(group), component)}"
+    if component in UNIT_PATHS:
+        return f"digital_units.{group}.{UNIT_PATHS[component]}"
     match component:
         case "weight memory" | "KV cache":
             return f"memories.{arch.unit(group).memory}.energy_pj_per_bit"
@@ -34,12 +46,8 @@ def energy_path(arch: Architecture, component: str, group: str) -> str:
             return f"analog_cores.{group}.program.energy_pj_per_cell"
         case "idle":
             return f"analog_cores.{group}.idle.on_mw" if group in analog else f"digital_units.{group}.energy.idle_mw"
-        case "vector work":
-            return f"digital_units.{group}.vector.op_pj"
         case "partial sums" if arch.unit(group).vector is not None:
             return f"digital_units.{group}.vector.op_pj"
-        case "flat power":
-            return f"digital_units.{group}.energy.power_mw"
         case _:
             return f"digital_units.{group}.energy.op_pj"
 

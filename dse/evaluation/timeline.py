@@ -67,6 +67,7 @@ class _Sums:
     path: Array
     compute: Array
     fetch: Array
+    buffer: Array
     load: Array
     fixed: Array
     launch: Array
@@ -109,7 +110,7 @@ def group_times(
     tokens: Array,
 ) -> dict[str, GroupTime]:
     """Time of each group that works in a stage."""
-    sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(np.zeros(tokens.shape) for _ in range(8))))
+    sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(np.zeros(tokens.shape) for _ in range(9))))
     for entry in entries:
         at = (slice(None), entry.class_index, entry.option_index)
         group = sums[costs.options[entry.option_index].group]
@@ -118,6 +119,7 @@ def group_times(
         group.compute = group.compute + visits * costs.compute_ns_per_visit[at]
         active = entry.activations(tokens)
         group.fetch = group.fetch + active * costs.fetch_ns_per_activation[at]
+        group.buffer = group.buffer + visits * costs.buffer_ns_per_visit[at] + active * costs.held_ns_per_activation[at]
         group.launch = group.launch + active * costs.launch_ns_per_activation[at]
         group.fixed = np.maximum(group.fixed, costs.fixed_ns[at])
         group.link = group.link + visits * costs.link_ns_per_visit[at]
@@ -173,5 +175,7 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
         added = {"link latency": sums.fixed - waking, "link bandwidth": sums.link}
         return GroupTime(bound_by, added | ({"tile wake-up": waking} if np.any(waking) else {}))
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
+    if np.any(sums.buffer):
+        bound_by[f"{name} buffer"] = sums.buffer
     added = {f"{name} kernel launches": sums.fixed + sums.launch}
     return GroupTime(bound_by, added | ({f"{name} vector work": sums.vector} if np.any(sums.vector) else {}))

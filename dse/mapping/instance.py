@@ -43,8 +43,10 @@ class StepTables:
     micro_batches: float
     """Parts that the batch runs in."""
     compute_ns: Array
-    """(N, O), like the next three."""
+    """(N, O), like the next four."""
     fetch_ns: Array
+    buffer_ns: Array
+    """Time of the unit's on-chip buffer."""
     added_ns: Array
     """Time that adds to the busy time: on the link, and launches of each active block."""
     host_ns: Array
@@ -195,6 +197,8 @@ def make_instance(
                 micro_batches=n_micro,
                 compute_ns=visits[:, None] * of_block(costs.compute_ns_per_visit),
                 fetch_ns=active[:, None] * of_block(costs.fetch_ns_per_activation),
+                buffer_ns=visits[:, None] * of_block(costs.buffer_ns_per_visit)
+                + active[:, None] * of_block(costs.held_ns_per_activation),
                 added_ns=visits[:, None] * of_block(costs.link_ns_per_visit)
                 + active[:, None] * of_block(costs.launch_ns_per_activation),
                 host_ns=visits[:, None] * of_block(costs.host_ns_per_visit),

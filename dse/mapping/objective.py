@@ -79,13 +79,14 @@ class GroupLoads:
     path: Array
     compute: Array
     fetch: Array
+    buffer: Array
     fixed: Array
     added: Array
     """On the link, launches of active blocks, vector work."""
 
     def total_ns(self) -> Array:
-        """(S, G): the largest of path, compute and fetch, plus what is fixed and what adds."""
-        busy: Array = np.maximum(self.path, np.maximum(self.compute, self.fetch))
+        """(S, G): the largest of path, compute, fetch and buffer, plus what is fixed and what adds."""
+        busy: Array = np.maximum.reduce([self.path, self.compute, self.fetch, self.buffer])
         return busy + self.fixed + self.added
 
 
@@ -111,7 +112,7 @@ def group_loads(instance: Instance, step: StepTables, choice: Choice, mask: NDAr
     fixed[:, instance.host] = np.maximum(fixed[:, instance.host], step.host_fixed_ns)
     added = total(step.added_ns, cell)
     added[:, instance.host] += step.host_added_ns
-    return GroupLoads(largest(instance.path_ns), compute, fetch, fixed, added)
+    return GroupLoads(largest(instance.path_ns), compute, fetch, total(step.buffer_ns, cell), fixed, added)
 
 
 def units_by_resource(instance: Instance, choice: Choice) -> Array:

@@ -3,9 +3,10 @@
 Sets: blocks b, options o = (group, format, copies), groups g (analog A, digital D), resources r, stages s of all
 layers, pools p of blocks that differ in nothing but their score.
 
-Given: u_bo capacity units, C_r capacity, σ_bo score, e_bo energy of a step, c_bo, f_bo, l_bo, h_bo compute, memory,
-link and host time of a step, π_bo path, φ_bo fixed time, W standing power, n tokens of a step. A block with one option
-is a constant. Attention scores and the KV cache are constants of the host unit.
+Given: u_bo capacity units, C_r capacity, σ_bo score, e_bo energy of a step, c_bo, f_bo, g_bo, h_bo compute, memory,
+buffer and host time of a step, l_bo time on the link and in launches of active experts, π_bo path, φ_bo fixed time,
+W standing power, n tokens of a step. A block with one option is a constant. Attention scores, the KV cache and vector
+work are constants of the host unit.
 
 Variables: k_po ∈ {0..|p|} blocks of a pool under an option; x_bo ∈ [0, 1] where scores count and |p| > 1;
 y_so ∈ {0, 1} option in use in a stage; T_sg, F_sg busy and fixed time of a group in a stage; τ_s time of a stage;
@@ -17,8 +18,9 @@ y_so ∈ {0, 1} option in use in a stage; T_sg, F_sg busy and fixed time of a gr
     budgets      Σ_{p experts of l, o in D} k_po <= K_l;   the same over all layers: <= K or = K
     sensitivity  S = Σ σ_bo x_bo <= S_max;   the experts' part <= share · Σ_experts max_{o in A} σ_bo
     use          k_po <= |p| y_so
-    time         T_sg >= Σ c_po k_po (host: + Σ h_po k_po);   T_sg >= Σ f_po k_po;   T_sg >= π_so y_so;
-                 F_sg >= φ_so y_so;   τ_s >= T_sg + F_sg + Σ l_po k_po side by side, = their sum over g otherwise
+    time         T_sg >= Σ c_po k_po (host: + Σ h_po k_po);   T_sg >= Σ f_po k_po;   T_sg >= Σ g_po k_po;
+                 T_sg >= π_so y_so;   F_sg >= φ_so y_so;
+                 τ_s >= T_sg + F_sg + Σ l_po k_po side by side, = their sum over g otherwise
     step         τ = Σ τ_s; pipelined, of M micro-batches: τ >= Σ τ_s;   τ >= M Σ_s T_sg + F_sg for digital groups;
                  τ >= M Σ c_po k_po and τ >= M Σ l_po k_po for analog groups and their links
     energy       E = (Σ e_po k_po + W τ + constants) / n <= E_max

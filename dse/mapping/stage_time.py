@@ -98,13 +98,15 @@ def times_by_count(
         fixed = np.full(pool.size + 1, loads.fixed[stage, group])
         compute = loads.compute[stage, group] + (host if group == instance.host else np.zeros(pool.size + 1))
         fetch = np.full(pool.size + 1, loads.fetch[stage, group])
+        buffer = np.full(pool.size + 1, loads.buffer[stage, group])
         added = np.full(pool.size + 1, loads.added[stage, group])
         for o, n in own.items():
             path = np.maximum(path, np.where(n > 0, instance.path_ns[block, o], 0.0))
             fixed = np.maximum(fixed, np.where(n > 0, instance.fixed_ns[block, o], 0.0))
             compute = compute + n * step.compute_ns[block, o]
             fetch, added = fetch + n * step.fetch_ns[block, o], added + n * step.added_ns[block, o]
-        times.append(GroupLoads(path, compute, fetch, fixed, added).total_ns())
+            buffer = buffer + n * step.buffer_ns[block, o]
+        times.append(GroupLoads(path, compute, fetch, buffer, fixed, added).total_ns())
     table = np.array(times)
     total: Array = table.max(axis=0) if instance.side_by_side[stage] else table.sum(axis=0)
     return total
@@ -150,7 +152,10 @@ def add_group_time(
     for kind, terms, constant in (
         ("compute", compute, loads.compute[here]),
         ("memory", terms_of(step.fetch_ns, own), loads.fetch[here]),
+        ("buffer", terms_of(step.buffer_ns, own), loads.buffer[here]),
     ):
+        if kind == "buffer" and not terms and not constant:
+            continue
         program.add_row(f"{kind}[{name}]", [(busy, 1.0), *negative(terms)], ">=", float(constant) / unit_ns)
     add_use(program, own, busy, fixed, unit_ns)
     return [(busy, 1.0), (fixed, 1.0), *terms_of(step.added_ns, own)], float(loads.added[here]) / unit_ns

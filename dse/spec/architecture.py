@@ -17,7 +17,7 @@ from dse.spec.device import Device
 from dse.spec.device_file import load_device, refuse
 from dse.spec.die import Die, Packaging
 from dse.spec.digest import digest_of
-from dse.spec.digital_unit import DigitalUnit, FlatPower, Memory, PerOperationEnergy, Utilisation, VectorUnit
+from dse.spec.digital_unit import Buffer, DigitalUnit, FlatPower, Memory, PerOperationEnergy, Utilisation, VectorUnit
 from dse.spec.link import AnyLink, DieNetwork, Link
 from dse.spec.node import OVERRIDE
 from dse.spec.provenance import Provenance
@@ -27,10 +27,10 @@ from dse.spec.values import with_values
 from dse.units import Quantity
 
 __all__ = [
-    "Adc", "AnalogCore", "Architecture", "ArchitectureSpec", "ComponentsCost", "Composition", "Dac", "Device", "Die",
-    "DieNetwork", "DigitalUnit", "EnergyBoundary", "FlatPower", "Idle", "Limits", "Link", "LumpedCost", "Memory", "Mvm",
-    "Packaging", "PerOperationEnergy", "Program", "Range", "Read", "Utilisation", "VectorUnit", "Weight",
-    "spec_fields",
+    "Adc", "AnalogCore", "Architecture", "ArchitectureSpec", "Buffer", "ComponentsCost", "Composition", "Dac",
+    "Device", "Die", "DieNetwork", "DigitalUnit", "EnergyBoundary", "FlatPower", "Idle", "Limits", "Link",
+    "LumpedCost", "Memory", "Mvm", "Packaging", "PerOperationEnergy", "Program", "Range", "Read", "Utilisation",
+    "VectorUnit", "Weight", "spec_fields",
 ]  # fmt: skip
 
 EnergyBoundary = Literal["macro", "die", "package", "board", "wall"]

@@ -65,6 +65,24 @@ class VectorUnit:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Buffer:
+    """On-chip memory of a unit, which the activations of its matrix products pass."""
+
+    __pydantic_config__ = CONFIG
+
+    capacity_bytes: Positive
+    """Capacity of one unit's buffer [byte]."""
+    bandwidth_bytes_per_ns: Positive
+    """Bandwidth of one unit's buffer, reads and writes together [byte/ns]."""
+    read_pj_per_bit: NonNegative
+    """Energy of reading [pJ/bit]; a flat-power unit's power covers it."""
+    write_pj_per_bit: NonNegative
+    """Energy of writing [pJ/bit]; a flat-power unit's power covers it."""
+    holds: Literal["none", "dense"] = "none"
+    """``dense``: what the activations leave keeps dense weights from step to step, the same share of every block."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class DigitalUnit:
     """A group of identical digital units that share one memory."""
 
@@ -92,6 +110,10 @@ class DigitalUnit:
     """How energy is counted."""
     area_mm2: NonNegative
     """Area of one unit [mm²]."""
+    int4_group: Count | None = None
+    """int4 weights that share one 16-bit scale; unset: scales take no bytes."""
+    buffer: Buffer | None = None
+    """On-chip buffer; unset: activations pass at no cost, and all weights come from memory."""
     vector: VectorUnit | None = None
     """Vector lanes; unset: work without weights costs nothing. The first unit of the file does all of it."""
 

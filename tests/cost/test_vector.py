@@ -145,9 +145,16 @@ def test_partial_sums_run_on_the_vector_lanes_where_there_are_some(tiny):
 
 
 @pytest.mark.parametrize("changes", [{"vector": VECTOR}, {"kernels": "per_expert"}])
-@pytest.mark.parametrize("composition", ["serial", "overlapped"])
+@pytest.mark.parametrize("composition", ["serial", "overlapped", "pipelined"])
 def test_the_program_and_the_evaluation_agree(tiny, changes, composition):
-    arch, workload = dataclasses.replace(with_unit(tiny[0], **changes), composition=composition), tiny[1]
+    arch, workload = (
+        dataclasses.replace(
+            with_unit(tiny[0], **changes),
+            composition=composition,
+            micro_batches=2 if composition == "pipelined" else None,
+        ),
+        tiny[1],
+    )
     workload = dataclasses.replace(with_model(workload, moe_layers=(0, 2), d_dense_ffn=64))
     scores = option_scores(score_blocks(workload, "random"), workload, arch)
     costs = cost_table(arch, workload)
@@ -155,7 +162,9 @@ def test_the_program_and_the_evaluation_agree(tiny, changes, composition):
         costs, scores, workload, arch, objective="energy", limits={"max_sensitivity_share": 0.5}
     )  # fmt: skip
     assert mapping.bound <= mapping.value * (1 + 1e-9)
-    assert evaluate(arch, workload, mapping).energy_pj_per_token == pytest.approx(mapping.value, rel=1e-3)
+    assert evaluate(arch, workload, mapping).energy_pj_per_token == pytest.approx(
+        mapping.value, rel=1e-2 if composition == "pipelined" else 1e-3
+    )
 
 
 def test_grouped_experts_share_a_launch_and_apart_each_active_one_has_its_own(tiny):

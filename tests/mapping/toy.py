@@ -123,6 +123,7 @@ def make_costs(
         compute_ns_per_visit=table("compute"), fetch_ns_per_activation=table("fetch", ~analog),
         path_ns=table("path", analog),
         fixed_ns=table("fixed"), launch_ns_per_activation=np.zeros(shape),
+        buffer_ns_per_visit=np.zeros(shape), held_ns_per_activation=np.zeros(shape),
         link_ns_per_visit=table("link", analog), host_ns_per_visit=table("host", analog),
         units=units, bytes=table("bytes"), resource=resource,
         capacity_units={name: np.array([(capacity or {}).get(name, 1e6)]) for name in dict.fromkeys(resource.values())},
