@@ -52,6 +52,7 @@ _HOMES = {
     "cost_table": "cost.table",
     "design": "exploration.design",
     "evaluate": "evaluation.run",
+    "explain": "evaluation.explain",
     "explore": "exploration.run",
     "load_architecture": "spec.load",
     "load_device": "spec.load",
@@ -62,6 +63,7 @@ _HOMES = {
     "rule_mapping": "mapping.baseline",
     "score_blocks": "sensitivity.score",
     "solve_mapping": "mapping.solve",
+    "uncertainty": "evaluation.uncertainty",
     "write_report": "report.html",
 }
 
@@ -87,6 +89,7 @@ __all__ = [
     "cost_table",
     "design",
     "evaluate",
+    "explain",
     "explore",
     "load_architecture",
     "load_device",
@@ -97,6 +100,7 @@ __all__ = [
     "rule_mapping",
     "score_blocks",
     "solve_mapping",
+    "uncertainty",
     "write_report",
 ]
 

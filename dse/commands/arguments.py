@@ -21,6 +21,8 @@ COMMANDS: Final[dict[str, str]] = {
     "score": "sensitivity scores of the experts",
     "map": "place experts: optimal under limits, with bound and gap, or by a rule",
     "evaluate": "energy, latency, area and traffic of one design",
+    "explain": "a number of a result as a tree, down to stated values and their sources",
+    "whatif": "one change at a time: what it does to every metric, and which assumptions matter",
     "compare": "two results side by side, input by input and part by part",
     "accuracy": "accuracy of a mapping under device noise",
     "explore": "evaluate a space of designs; write a run folder",
@@ -94,8 +96,9 @@ def make_parser() -> argparse.ArgumentParser:
     add_options = {
         "check": check_options, "show": show_options, "schema": schema_options, "examples": examples_options,
         "doctor": lambda sub: None, "core": core_options, "score": score_options, "map": map_options,
-        "evaluate": evaluate_options, "compare": compare_options, "accuracy": accuracy_options,
-        "explore": explore_options, "report": report_options, "validate": validate_options, "import": import_options,
+        "evaluate": evaluate_options, "explain": explain_options, "whatif": whatif_options,
+        "compare": compare_options, "accuracy": accuracy_options, "explore": explore_options, "report": report_options,
+        "validate": validate_options, "import": import_options,
     }  # fmt: skip
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common])
@@ -175,8 +178,36 @@ def evaluate_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse evaluate``."""
     add_pair(sub)
     sub.add_argument("--mapping", metavar="FILE", help="mapping.json of `dse map -o`")
+    sub.add_argument("--uncertainty", action="store_true", help="low, high and 95 %% interval from the stated spreads")
     add_rules(sub)
     add_output(sub, "write the JSON document there")
+
+
+def explain_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse explain``."""
+    sub.add_argument("result", metavar="RESULT", help="evaluation.json, RUN, RUN#POINT or (with --workload) ARCH")
+    sub.add_argument("metric", metavar="METRIC", help="energy_pj_per_token, latency_ns_per_step, area_mm2, …")
+    sub.add_argument("--workload", metavar="WORKLOAD", help="workload that the architecture RESULT runs")
+    sub.add_argument("--depth", type=whole(1), metavar="N", help="levels printed as text (default: all)")
+    add_sets(sub)
+    add_rules(sub)
+    sub.set_defaults(mapping=None)
+    add_output(sub, "write the tree there as JSON")
+
+
+def whatif_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse whatif``."""
+    sub.add_argument("architecture", metavar="ARCH", help="architecture file or shipped name")
+    sub.add_argument("workload", metavar="WORKLOAD", help="workload file or shipped name")
+    sub.add_argument("--set", action="append", default=[], metavar="PATH=VALUES",
+                     help="values that are tried one at a time: 6,7,8 or 4:10:2 or 1:100:log3")  # fmt: skip
+    sub.add_argument("--keep-mapping", action="store_true", help="hold the mapping of the base design")
+    sub.add_argument("--tornado", action="store_true", help="which stated spreads move the metric most")
+    sub.add_argument("--metric", default="energy_pj_per_token", metavar="METRIC",
+                     help="metric of --tornado (default energy_pj_per_token)")  # fmt: skip
+    add_rules(sub)
+    sub.set_defaults(mapping=None)
+    add_output(sub, "write the tables there as CSV, and the figure of --tornado (a folder)")
 
 
 def accuracy_options(sub: argparse.ArgumentParser) -> None:

@@ -26,9 +26,10 @@ from dse.exploration.metrics import METRICS
 from dse.exploration.pareto import pareto_mask
 from dse.exploration.points import grid
 from dse.exploration.space import AccuracyPlan, Space, require_metrics
-from dse.exploration.study import Study
+from dse.exploration.study import SCORES_FILE, Study
 from dse.exploration.sweep import Chunk, chunks, evaluate_rows
 from dse.sensitivity.score import score_blocks
+from dse.spec.scenario import Sensitivity
 from dse.spec.show import resolved_yaml
 from dse.workload.build import Workload
 
@@ -58,7 +59,6 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
         require_accuracy(space.workload, space.accuracy)
     points = grid(space.axes)
     scores = score_blocks(space.workload)
-    space = dataclasses.replace(space, workload=space.workload.with_score_order(scores))
     mappings = candidate_mappings(space, scores)
     remarks = require_effects(space, mappings)
     parts = ChunkStore(space, folder)
@@ -153,10 +153,18 @@ def assemble(
 
 
 def input_files(space: Space) -> dict[str, str]:
-    """File name → resolved YAML of the base design."""
+    """File name → resolved YAML of the base design; it can be costed from the run folder alone.
+
+    The model stands in the workload itself and the scores are those of the run; checkpoint and texts are left out.
+    """
     files = {"architecture.yaml": resolved_yaml(space.architecture)}
-    if space.workload.loaded is not None:
-        files["workload.yaml"] = resolved_yaml(space.workload.loaded)
+    loaded, model = space.workload.loaded, space.workload.model
+    if loaded is not None:
+        scores = Sensitivity(file=f"../{SCORES_FILE}")
+        spec = dataclasses.replace(
+            loaded.spec, model=model, sensitivity=scores, checkpoint=None, evaluation=None, calibration=None
+        )
+        files["workload.yaml"] = resolved_yaml(dataclasses.replace(loaded, spec=spec))
     return files
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -14,6 +14,7 @@ from dse.errors import SpecError
 from dse.mapping.model import Mapping, load_mapping
 
 FRAMES = ("breakdown", "stages", "area", "traffic", "provenance", "accuracy", "accuracy_summary")
+SCORES_FILE: Final = "scores.csv"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -52,7 +53,7 @@ class Study:
         for name, frame in self.frames.items():
             frame.to_csv(folder / f"{name}.csv", index=False)
         header = "".join(f"# {key}: {json.dumps(value)}\n" for key, value in self.scores.attrs.items())
-        (folder / "scores.csv").write_text(header + self.scores.to_csv(index=False), encoding="utf-8")
+        (folder / SCORES_FILE).write_text(header + self.scores.to_csv(index=False), encoding="utf-8")
         for name, mapping in self.mappings.items():
             mapping.save(folder / "mappings" / f"{name}.json")
         (folder / "manifest.json").write_text(json.dumps(self.manifest, indent=1) + "\n", encoding="utf-8")
@@ -69,7 +70,7 @@ class Study:
         try:
             manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
             points = pd.read_parquet(folder / "points.parquet").set_index("point")
-            scores = pd.read_csv(folder / "scores.csv", comment="#")
+            scores = pd.read_csv(folder / SCORES_FILE, comment="#")
         except FileNotFoundError as error:
             raise SpecError(f"{folder}: not a complete run folder ({error.filename} is missing); "
                             "`dse explore ... -o FOLDER` writes one") from None  # fmt: skip

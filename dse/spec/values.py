@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from dse.errors import Problem, SpecError
 from dse.spec.fields import Kind, SpecField, fields_of
+from dse.spec.quantity import Number
 from dse.spec.suggest import did_you_mean
 
 T = TypeVar("T")
@@ -69,6 +70,19 @@ def value_at(obj: object, path: str) -> Any:
     Raises:
         SpecError: unknown path.
     """
+    return _at(obj, path)[0]
+
+
+def number_at(obj: object, path: str) -> Number | None:
+    """Bounds of the number at a dotted path, None where they are not known.
+
+    Raises:
+        SpecError: unknown path.
+    """
+    return _at(obj, path)[1].number
+
+
+def _at(obj: object, path: str) -> tuple[Any, Kind]:
     found: Any = obj
     kind = _ANYTHING
     for step in path.split("."):
@@ -76,7 +90,7 @@ def value_at(obj: object, path: str) -> Any:
             found, kind, _ = _inside(found, kind, step)
         except _UnknownError:
             raise SpecError([Problem(_unknown(obj, path, None), path=path)]) from None
-    return found
+    return found, kind
 
 
 def axis_paths(obj: object, roots: Sequence[str] | None = None) -> tuple[str, ...]:

@@ -1,0 +1,61 @@
+"""``dse explain``: a metric of a result as a tree, down to stated values and their sources."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+from dse.commands.inputs import chosen_mapping, load_pair
+from dse.commands.output import emit, output_file, write_document
+from dse.errors import SpecError
+from dse.evaluation.explain import Explanation, explain_design
+from dse.exploration.opened import explanation_of_result
+from dse.report.explain_text import explanation_text
+
+
+class Found(NamedTuple):
+    """What is explained."""
+
+    name: str
+    explanation: Explanation
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the tree of the metric."""
+    file = output_file(arguments.output, "explanation.json")
+    found = read(arguments)
+    tree = found.explanation.tree(arguments.metric)
+    document = {
+        "result": found.name,
+        "metric": arguments.metric,
+        "assumed_fraction": tree.assumed_fraction,
+        "tree": tree.to_dict(),
+    }
+    write_document(arguments, file, document)
+    emit(arguments, document, lambda: f"{found.name}\n" + explanation_text(tree, depth=arguments.depth))
+    return 0
+
+
+def read(arguments: argparse.Namespace) -> Found:
+    """The explanation of a stored result, or with ``--workload`` of an architecture.
+
+    Raises:
+        SpecError: neither a result nor an architecture with a workload.
+    """
+    text = arguments.result
+    path = Path(text.partition("#")[0])
+    if path.is_dir() or path.suffix == ".json":
+        return Found(text, explanation_of_result(text))
+    if arguments.workload is None:
+        raise SpecError(
+            f"{text}: neither a .json of `dse evaluate -o` nor a run folder; to explain an architecture give "
+            "--workload WORKLOAD"
+        )
+    arguments.architecture = text
+    pair = load_pair(arguments)
+    chosen = chosen_mapping(arguments, pair)
+    return Found(
+        f"{pair.arch.name} x {pair.workload.name}; {chosen.how}",
+        explain_design(pair.arch, pair.workload, chosen.mapping),
+    )

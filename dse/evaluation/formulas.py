@@ -1,0 +1,72 @@
+"""The formula behind each part of a result, in words and symbols, and what its quantity counts."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from dse.cost.crossbar_components import COMPONENTS
+from dse.cost.tile import LUMPED
+
+
+class Formula(NamedTuple):
+    """How a part is computed."""
+
+    text: str
+    quantity: str
+    """What is multiplied by the stated values."""
+    unit: str
+    """Unit of the quantity."""
+
+
+ENERGY: Final[dict[str, Formula]] = {
+    LUMPED: Formula("visits · crossbars of a block · energy of one product", "crossbar products", ""),
+    "partial sums": Formula("visits · (⌈in/rows⌉ − 1) · outputs · energy of one addition", "additions", ""),
+    "links": Formula("bits that cross between dies · energy of one bit", "bits", "bit"),
+    "die sums": Formula("additions on the analog die · energy of one addition", "additions", ""),
+    "network": Formula("bits · mean hops · energy of one bit and hop", "bits times hops", "bit"),
+    "digital compute": Formula("visits · 2 · weights · energy of one operation", "operations", ""),
+    "weight memory": Formula("P(block is active) · weights · bits of a weight · energy of one bit", "bits read", "bit"),
+    "attention scores": Formula("pairs of positions · heads · 2 · widths · energy of one operation", "operations", ""),
+    "KV cache": Formula("cached elements read and written · bits · energy of one bit", "bits", "bit"),
+    "vector work": Formula("operations of norms, softmax, activation, … · energy of one", "operations", ""),
+    "buffer": Formula("bytes through the on-chip buffer · energy of one bit", "bits", "bit"),
+    "idle": Formula("units that are there · idle power · step time", "time", "ns"),
+    "wake-up": Formula("tiles that wake · energy of one wake-up", "wake-ups", ""),
+    "drift refresh": Formula("energy of programming all weights · step time / refresh interval", "", ""),
+    "flat power": Formula("units · power · step time", "time", "ns"),
+    "DAC": Formula("products · read phases · rows driven · energy of one driven row", "", ""),
+    "array": Formula("products · read phases · rows · columns · energy of one cell", "", ""),
+    "ADC": Formula("products · read phases · columns · energy of one conversion", "", ""),
+    "column periphery": Formula("products · columns · (phases · energy of a column + energy after them)", "", ""),
+    "fixed periphery": Formula("products · energy of one product that depends on nothing else", "", ""),
+}  # fmt: skip
+"""Component of the energy → its formula."""
+
+TIME: Final[dict[str, Formula]] = {
+    "bandwidth": Formula("bytes / (bandwidth · reached share)", "bytes", "byte"),
+    "compute": Formula("operations / (peak rate · reached share · units)", "operations", ""),
+    "dependent products": Formula("matrices one after the other · time of one product", "products", ""),
+    "tile load": Formula("expected products of the busiest tile · time of one product", "products", ""),
+    "kernel launches": Formula("kernels · time of one launch", "launches", ""),
+    "vector work": Formula("operations / (vector rate · reached share · units) + launches", "operations", ""),
+    "link latency": Formula("crossings one after the other · latency", "crossings", ""),
+    "link bandwidth": Formula("bytes / (bandwidth of a pair of dies · pairs)", "bytes", "byte"),
+    "tile wake-up": Formula("time of one wake-up per stage", "wake-ups", ""),
+}
+"""Last words of the name of a resource → its formula."""
+
+AREA: Final = Formula("number of parts · area of one", "parts", "")
+TRAFFIC: Final = Formula("P(block is active) · weights · bytes of a weight, or cached elements · bytes", "", "")
+UNKNOWN: Final = Formula("", "quantity", "")
+
+
+def energy_formula(component: str) -> Formula:
+    """The formula of a component of the energy; that of a tile's part says what it is a part of."""
+    if component not in ENERGY and component in COMPONENTS:
+        return Formula(f"products · energy of {component} in one product", "", "")
+    return ENERGY.get(component, UNKNOWN)
+
+
+def time_formula(resource: str) -> Formula:
+    """The formula of the time of a resource, by the last words of its name."""
+    return next((formula for end, formula in TIME.items() if resource.endswith(end)), UNKNOWN)

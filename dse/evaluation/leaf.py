@@ -1,0 +1,99 @@
+"""Leaves of a tree: the stated values a part is proportional to, the quantity they multiply, and all its inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dse.evaluation.formulas import Formula
+from dse.evaluation.influence import Influence, origin_at
+from dse.evaluation.source import origin_of
+from dse.evaluation.tree import UNSTATED, Factor, Node
+from dse.spec.architecture import Architecture
+from dse.units import unit_of
+from dse.workload.build import Workload
+
+Array = NDArray[np.float64]
+EXACT: Final = 1e-9
+COUNTS: Final = ("count", "tiles_per_die", "units_per_die")
+"""Inputs without a unit that count as factors."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Opened:
+    """A design with what each of its inputs does: what its trees are made from."""
+
+    arch: Architecture
+    workload: Workload
+    influence: Influence
+
+
+def leaf(design: Opened, name: str, values: ArrayLike, unit: str, formula: Formula, *, path: str = "") -> Node:
+    """A part without parts: the values it is proportional to, the quantity they multiply, and all its inputs."""
+    array = np.asarray(values, dtype=np.float64)
+    value = float(np.ravel(array)[0])
+    elasticities = design.influence.elasticities(array)
+    inputs = {change.path: change.value for change in design.influence.changes}
+    origins = {p: origin_at(design.arch, design.workload, p) for p in elasticities}
+    terms = proportional(value, elasticities, inputs) or additive(design.influence, array)
+    primary = path or next((p for p in elasticities if is_price(p)), "")
+    found = origin_of(design.arch, path) if path else origins.get(primary)
+    return Node(
+        name=name, value=value, unit=unit, rule="product", formula=formula.text,
+        terms=tuple(
+            (
+                Factor(name=formula.quantity or "quantity", value=quantity, unit=formula.unit),
+                *(
+                    Factor(name=p, value=inputs[p], unit=unit_text(p), exponent=e,
+                           origin=origin_at(design.arch, design.workload, p))
+                    for p, e in prices.items()
+                ),
+            )
+            for quantity, prices in terms
+        ),
+        primary=primary, primary_origin=found or UNSTATED, elasticities=elasticities,
+        origins={p: origin for p, origin in origins.items() if origin is not None},
+    )  # fmt: skip
+
+
+Terms = list[tuple[float, dict[str, int]]]
+"""Quantity, and the exponent of each stated value."""
+
+
+def proportional(value: float, elasticities: dict[str, float], inputs: dict[str, float]) -> Terms:
+    """The stated values that a part is proportional or inversely proportional to, and the quantity that is left."""
+    exponents = {p: round(e) for p, e in elasticities.items() if is_price(p) and abs(abs(e) - 1) < EXACT}
+    if not exponents:
+        return []
+    product = float(np.prod([inputs[p] ** e for p, e in exponents.items()]))
+    return [(value / product, exponents)]
+
+
+def additive(found: Influence, values: Array) -> Terms:
+    """Stated values whose products with a quantity each add up to the part; empty where they do not."""
+    array = np.broadcast_to(values, (1 + len(found.changes),))
+    shares = {
+        change: float(after - array[0]) / (change.factor - 1)
+        for change, after in zip(found.changes, array[1:], strict=True)
+        if is_price(change.path) and after != array[0] and change.path.split(".")[-1] not in COUNTS
+    }
+    if not shares or abs(sum(shares.values()) - array[0]) > EXACT * abs(array[0]):
+        return []
+    return [(share / change.value, {change.path: 1}) for change, share in shares.items()]
+
+
+def is_price(path: str) -> bool:
+    """Whether an input is a price, a rate, a share or a number of units: not the size of an array or a bit width."""
+    *above, last = path.split(".")
+    if last in COUNTS:
+        return True
+    return not last.endswith(("_tokens", "_bits", "_nm", "_v")) and unit_text(path) != "" and bool(above)
+
+
+def unit_text(path: str) -> str:
+    """Unit that a path states by its last key, or by the one above (``op_pj.fp16``)."""
+    *above, last = path.split(".")
+    return unit_of(last) or (unit_of(above[-1]) if above else None) or ""

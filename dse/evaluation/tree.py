@@ -1,0 +1,151 @@
+"""A number as a tree: parts that add up to it, down to stated values with their origin."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from dse.spec.provenance import Provenance
+
+Rule = Literal["sum", "quotient", "product"]
+UNSTATED: Final = Provenance()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """A number that a part is multiplied by (exponent 1) or divided by (−1)."""
+
+    name: str
+    """Dotted path of a stated value, or what a quantity counts."""
+    value: float
+    unit: str
+    exponent: int = 1
+    origin: Provenance | None = None
+    """Where a stated value comes from; None for a quantity that follows from the design."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One number of a result and what it is made of."""
+
+    name: str
+    value: float
+    unit: str
+    rule: Rule = "sum"
+    """``sum`` of the children; ``quotient``: first child over the second, times ``scale``; ``product``: no children."""
+    scale: float = 1.0
+    formula: str = ""
+    children: tuple[Node, ...] = ()
+    hidden: tuple[Node, ...] = ()
+    """What runs beside the children and is not waited for; it does not count."""
+    terms: tuple[tuple[Factor, ...], ...] = ()
+    """Of a leaf: products that add up to its value; empty where no stated value is a plain factor."""
+    primary: str = ""
+    """Of a leaf: path of the stated value that it rests on most."""
+    primary_origin: Provenance = UNSTATED
+    elasticities: Mapping[str, float] = field(default_factory=dict)
+    """Of a leaf: input → relative change of the value over that of the input; 1 is proportional."""
+    origins: Mapping[str, Provenance] = field(default_factory=dict)
+    """Origin of each input of ``elasticities`` that a file states."""
+
+    @property
+    def recomputed(self) -> float:
+        """The value from its children, or from the terms of a leaf."""
+        if self.children:
+            if self.rule == "quotient":
+                return self.scale * self.children[0].value / self.children[1].value
+            return math.fsum(child.value for child in self.children)
+        if not self.terms:
+            return self.value
+        return math.fsum(math.prod(f.value**f.exponent for f in term) for term in self.terms)
+
+    def nodes(self) -> Iterator[Node]:
+        """The node and everything below it that counts."""
+        yield self
+        for child in self.children:
+            yield from child.nodes()
+
+    def leaves(self) -> Iterator[Node]:
+        """The parts without parts."""
+        return (node for node in self.nodes() if not node.children)
+
+    @property
+    def assumed_fraction(self) -> float:
+        """Share of a sum that rests on values whose evidence is ``assumed``, or that state none.
+
+        Of a quotient it is that of the second operand.
+        """
+        if self.rule == "quotient":
+            return self.children[-1].assumed_fraction
+        total = math.fsum(leaf.value for leaf in self.leaves())
+        assumed = math.fsum(leaf.value for leaf in self.leaves() if leaf.primary_origin.evidence in (None, "assumed"))
+        return assumed / total if total else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The node as a JSON object; absent keys are empty."""
+        record: dict[str, Any] = {"name": self.name, "value": self.value, "unit": self.unit, "rule": self.rule}
+        if self.formula:
+            record["formula"] = self.formula
+        if self.rule == "quotient":
+            record["scale"] = self.scale
+        if self.children:
+            record["children"] = [child.to_dict() for child in self.children]
+        if self.hidden:
+            record["not_waited_for"] = [child.to_dict() for child in self.hidden]
+        if self.terms:
+            record["terms"] = [[factor_document(factor) for factor in term] for term in self.terms]
+        if self.elasticities:
+            record["inputs"] = [
+                {"path": path, "elasticity": value, **origin_document(self.origins.get(path))}
+                for path, value in self.elasticities.items()
+            ]
+        if self.primary:
+            record["rests_on"] = {"path": self.primary, **origin_document(self.primary_origin)}
+        return record
+
+
+def factor_document(factor: Factor) -> dict[str, Any]:
+    """A factor as a JSON object."""
+    record = {"name": factor.name, "value": factor.value, "unit": factor.unit, "exponent": factor.exponent}
+    return record if factor.origin is None else record | origin_document(factor.origin)
+
+
+def origin_document(origin: Provenance | None) -> dict[str, Any]:
+    """Where a value stands and what supports it, as a JSON object."""
+    return {} if origin is None else {k: v for k, v in dataclasses.asdict(origin).items() if v not in (None, "")}
+
+
+def node_of_document(record: Mapping[str, Any]) -> Node:
+    """The node that ``to_dict`` wrote.
+
+    Raises:
+        KeyError: an entry is missing.
+    """
+    inputs = record.get("inputs", [])
+    rests_on = record.get("rests_on", {})
+    return Node(
+        name=record["name"], value=record["value"], unit=record["unit"], rule=record["rule"],
+        scale=record.get("scale", 1.0), formula=record.get("formula", ""),
+        children=tuple(node_of_document(child) for child in record.get("children", [])),
+        hidden=tuple(node_of_document(child) for child in record.get("not_waited_for", [])),
+        terms=tuple(tuple(factor_of_document(f) for f in term) for term in record.get("terms", [])),
+        primary=rests_on.get("path", ""), primary_origin=origin_of_document(rests_on) or UNSTATED,
+        elasticities={entry["path"]: entry["elasticity"] for entry in inputs},
+        origins={entry["path"]: origin for entry in inputs if (origin := origin_of_document(entry)) is not None},
+    )  # fmt: skip
+
+
+def factor_of_document(record: Mapping[str, Any]) -> Factor:
+    """The factor that ``factor_document`` wrote."""
+    names = ("name", "value", "unit", "exponent")
+    return Factor(**{name: record[name] for name in names}, origin=origin_of_document(record))
+
+
+def origin_of_document(record: Mapping[str, Any]) -> Provenance | None:
+    """The origin in an object that ``origin_document`` is part of, or None."""
+    names = [f.name for f in dataclasses.fields(Provenance)]
+    found = {name: record[name] for name in names if name in record}
+    return Provenance(**found) if found else None

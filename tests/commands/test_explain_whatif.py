@@ -1,0 +1,136 @@
+import json
+
+import pytest
+
+from dse.cli import main
+from dse.evaluation.tree import node_of_document
+
+DESIGN = ("server_pcm3d", "olmoe", "--rule", "top_k_per_layer", "--digital-fraction", "0.25")
+
+
+@pytest.fixture
+def dse_at(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def result(dse_at):
+    code, out, _ = dse_at("evaluate", *DESIGN, "--json", "-o", "result.json")
+    assert code == 0
+    return json.loads(out)
+
+
+def test_a_stored_result_is_explained(dse_at, result):
+    for metric in (
+        "energy_pj_per_token",
+        "latency_ns_per_step",
+        "tokens_per_s",
+        "tokens_per_j",
+        "power_mw",
+        "area_mm2",
+    ):
+        code, out, _ = dse_at("explain", "result.json", metric, "--json")
+        document = json.loads(out)
+        assert code == 0
+        assert document["tree"]["value"] == pytest.approx(result[metric], rel=1e-9)
+        for node in node_of_document(document["tree"]).nodes():
+            assert node.recomputed == pytest.approx(node.value, rel=1e-9)
+
+
+def test_the_text_names_value_file_line_and_source_in_80_columns(dse_at, result):
+    code, out, _ = dse_at("explain", "result.json", "energy_pj_per_token")
+    assert code == 0
+    assert "× 3.90 pJ/bit" in out
+    assert "arch_specs/server_pcm3d.yaml:" in out
+    assert "O'Connor" in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_an_architecture_is_explained_as_it_is_evaluated(dse_at, result):
+    arch, workload, *rest = DESIGN
+    code, out, _ = dse_at("explain", arch, "energy_pj_per_token", "--workload", workload, *rest, "--json")
+    assert code == 0
+    assert json.loads(out)["tree"]["value"] == pytest.approx(result["energy_pj_per_token"], rel=1e-12)
+
+
+def test_a_point_of_a_run_is_explained(dse_at):
+    axes = ["mapping.digital_fraction=0,0.5", "scenario.batch=8,32", "analog_cores.pcm.cost.mvm.energy_pj=5000,10000"]
+    sets = [word for axis in axes for word in ("--set", axis)]
+    _, out, _ = dse_at("explore", "server_pcm3d", "olmoe", *sets, "-o", "run", "-q", "--json")
+    rows = json.loads(out)["front"]
+    for row in rows[:3]:
+        code, out, _ = dse_at("explain", f"run#{row['point']}", "energy_pj_per_token", "--json")
+        assert code == 0
+        assert json.loads(out)["tree"]["value"] == pytest.approx(row["energy_pj_per_token"], rel=1e-12)
+    code, _, err = dse_at("explain", "run#99", "area_mm2")
+    assert (code, "the run has points 0 to 7 (asked for 99)" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("result.json", "energy"), "unknown metric 'energy'"),
+        (("none.json", "area_mm2"), "no such file; `dse evaluate ARCH WORKLOAD -o none.json` writes it"),
+        (("server_pcm3d", "area_mm2"), "to explain an architecture give --workload WORKLOAD"),
+        (("other.json", "area_mm2"), "not a result of `dse evaluate -o`"),
+        (("broken.json", "area_mm2"), "broken.json:1:2: not a JSON file"),
+    ],
+)
+def test_what_is_no_result_is_said(dse_at, result, tmp_path, words, said):
+    (tmp_path / "other.json").write_text('{"a": 1}')
+    (tmp_path / "broken.json").write_text("{")
+    code, out, err = dse_at("explain", *words)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_evaluate_prints_intervals(dse_at):
+    code, out, _ = dse_at("evaluate", *DESIGN, "--uncertainty", "--json")
+    found = json.loads(out)["uncertainty"]["metrics"]["energy_pj_per_token"]
+    assert code == 0
+    assert found["low"] < found["interval_95"][0] < found["nominal"] < found["interval_95"][1] < found["high"]
+
+
+def test_one_change_at_a_time_beside_the_base(dse_at, result, tmp_path):
+    code, out, _ = dse_at("whatif", *DESIGN, "--set", "scenario.batch=8,32", "--set",
+                          "memories.hbm.bandwidth_bytes_per_ns=2400", "--tornado", "--json", "-o", "w")  # fmt: skip
+    document = json.loads(out)
+    base, eight, same, faster = document["designs"]
+    assert code == 0
+    assert base["energy_pj_per_token"] == pytest.approx(result["energy_pj_per_token"], rel=1e-12)
+    assert same["latency_ns_per_step"] == base["latency_ns_per_step"]
+    assert eight["latency_ns_per_step"] < base["latency_ns_per_step"]
+    assert faster["latency_ns_per_step"] < base["latency_ns_per_step"]
+    assert document["uncertainty"]["tornado"][0]["change_fraction"] > 0
+    assert {path.name for path in (tmp_path / "w").iterdir()} == {
+        "designs.csv", "tornado.csv", "tornado.svg", "uncertainty.csv",
+    }  # fmt: skip
+
+
+def test_a_change_that_leaves_no_design_is_a_row_with_its_reason(dse_at):
+    code, out, _ = dse_at("whatif", "server_pcm3d", "olmoe", "--set", "memories.hbm.capacity_bytes=1e9", "--json")
+    _, row = json.loads(out)["designs"]
+    assert code == 3
+    assert row["status"] == "infeasible"
+    assert "capacity[hbm]" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "nothing to change: give --set PATH=VALUES, or --tornado"),
+        (("--tornado", "--metric", "energy"), "--metric energy: unknown"),
+        (("--set", "memories.hbm.bandwith=3"), "did you mean"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_said(dse_at, words, said):
+    code, out, err = dse_at("whatif", *DESIGN, *words)
+    assert (code, out) == (2, "")
+    assert said in err

@@ -1,0 +1,120 @@
+import json
+import math
+
+import pytest
+
+from dse import evaluate, explain, load_architecture, load_workload, rule_mapping, score_blocks
+from dse.errors import SpecError
+from dse.evaluation.explain import METRICS, explain_design, explanation_of_document
+from dse.evaluation.formulas import UNKNOWN, energy_formula, time_formula
+from dse.evaluation.source import assumed_fraction, sourced_breakdown
+
+DESIGNS = [
+    ("server_pcm3d", "olmoe", 0.25),
+    ("server_pcm3d", "olmoe_zipf", 0.25),
+    ("server_pcm3d", "olmoe_prefill", 0.0),
+    ("chowdhury_arxiv_2026", "olmoe", 0.25),
+    ("hermes_2d_components", "tiny_moe", 0.9),
+    ("tiny_edge", "tiny_moe", 0.25),
+    ("h200_fp8", "mixtral_8x7b", 1.0),
+    ("dimc_hbm", "deepseek_moe_16b", 1.0),
+]
+
+
+def design(architecture, workload, fraction):
+    arch, loaded = load_architecture(architecture), load_workload(workload)
+    rule = "top_k_per_layer" if arch.analog_cores else "all_digital"
+    return arch, loaded, rule_mapping(arch, loaded, score_blocks(loaded), rule=rule, digital_fraction=fraction)
+
+
+@pytest.fixture(scope="module", params=DESIGNS, ids=lambda names: "-".join(names[:2]))
+def explained(request):
+    found = design(*request.param)
+    return found, explain_design(*found)
+
+
+def test_every_tree_adds_up_to_its_metric_and_every_node_to_its_parts(explained):
+    (arch, workload, mapping), explanation = explained
+    evaluation = evaluate(arch, workload, mapping)
+    for metric in METRICS:
+        tree = explanation.tree(metric)
+        stated = (
+            evaluation.bytes_per_token["bytes_per_token"].sum() if metric == "bytes_per_token"
+            else getattr(evaluation, metric)
+        )  # fmt: skip
+        assert tree.value == pytest.approx(stated, rel=1e-12)
+        for node in tree.nodes():
+            assert node.recomputed == pytest.approx(node.value, rel=1e-9), node.name
+
+
+def test_every_leaf_says_its_formula_and_what_it_rests_on(explained):
+    (arch, workload, mapping), explanation = explained
+    evaluation = evaluate(arch, workload, mapping)
+    for part in evaluation.energy_parts_pj:
+        assert energy_formula(part.component) != UNKNOWN, part.component
+    for stage in evaluation.stages:
+        for group in stage.groups.values():
+            for resource in (*group.bound_by, *group.added):
+                assert time_formula(resource) != UNKNOWN, resource
+    for metric in ("energy_pj_per_token", "latency_ns_per_step", "area_mm2"):
+        for leaf in explanation.tree(metric).leaves():
+            assert leaf.formula, leaf.name
+            assert leaf.elasticities, leaf.name
+            assert leaf.primary, leaf.name
+
+
+def test_the_bits_of_an_energy_are_the_bytes_of_the_traffic(explained):
+    (arch, workload, mapping), explanation = explained
+    table = evaluate(arch, workload, mapping).bytes_per_token.groupby("what")["bytes_per_token"].sum()
+    bits = {"dense weights": 0.0, "digital experts": 0.0, "KV cache": 0.0}
+    for leaf in explanation.energy.leaves():
+        component, kind, _ = leaf.name.split(", ")
+        if component in ("weight memory", "KV cache"):
+            what = component if component == "KV cache" else "digital experts" if kind == "expert" else "dense weights"
+            assert len(leaf.terms) == 1
+            bits[what] += leaf.terms[0][0].value
+    for what, count in bits.items():
+        if count:
+            assert count == pytest.approx(8 * table[what], rel=1e-9)
+
+
+def test_a_crossbar_product_is_counted_as_such():
+    # by hand: OLMoE, 75 % of 8 experts a token and layer on tiles, 12 crossbars each: 16 · 6 · 24 / ... = 2 304
+    arch, workload, mapping = design("server_pcm3d", "olmoe", 0.25)
+    tree = explain(arch, workload, mapping, "energy_pj_per_token")
+    (leaf,) = [leaf for leaf in tree.leaves() if leaf.name.startswith("analog MVM")]
+    products, price = leaf.terms[0]
+    assert products.value == pytest.approx(16 * 8 * 0.75 * 24)
+    assert (price.name, price.value) == ("analog_cores.pcm.cost.mvm.energy_pj", 10000)
+    assert price.origin.line == arch.provenance[price.name].line
+    assert price.origin.evidence == "simulated"
+
+
+def test_the_share_on_assumed_values_is_that_of_the_breakdown():
+    found = design("server_pcm3d", "olmoe", 0.25)
+    breakdown = sourced_breakdown(found[0], evaluate(*found))
+    assert explain(*found, "energy_pj_per_token").assumed_fraction == pytest.approx(assumed_fraction(breakdown))
+
+
+def test_a_group_that_is_not_waited_for_is_listed_and_does_not_count():
+    tree = explain(*design("server_pcm3d", "olmoe", 0.25), "latency_ns_per_step")
+    (experts,) = [child for child in tree.children if child.name == "experts stage"]
+    assert "pcm tile load" in {node.name for node in experts.hidden}
+    assert experts.value == pytest.approx(math.fsum(child.value for child in experts.children))
+
+
+def test_an_explanation_is_read_back_as_it_was_written(explained):
+    _, explanation = explained
+    again = explanation_of_document(json.loads(json.dumps(explanation.to_dict())))
+    assert again.to_dict() == explanation.to_dict()
+
+
+def test_an_unknown_metric_is_named_with_the_one_that_was_meant():
+    with pytest.raises(SpecError, match=r"unknown metric 'energy_per_token', did you mean 'energy_pj_per_token'"):
+        explain(*design("tiny_edge", "tiny_moe", 0.25), "energy_per_token")
+
+
+def test_several_designs_are_not_explained_at_once():
+    arch, workload, mapping = design("tiny_edge", "tiny_moe", 0.25)
+    with pytest.raises(SpecError, match="one design is explained at a time"):
+        explain(arch.with_values({"analog_cores.pcm.adc.bits": [6, 8]}), workload, mapping, "area_mm2")
