@@ -1,4 +1,4 @@
-"""How far the energy of a core may be off: a factor either way, by what the figure rests on."""
+"""How far a figure of a core may be off: a factor either way, by what it rests on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from dse.units import Quantity
 UNCALIBRATED: Final = 3.0
 """Formulas alone: half of the surveyed converters lie within this factor of the regression's median."""
 AT_A_POINT: Final = 1.05
-"""At a published point."""
+"""At a published point: the lower end of what calibrated totals are taken to be good for."""
+AWAY: Final = 1.1
+"""Away from every published point: the upper end of it, before the distance counts."""
 PER_E_FOLD: Final = 0.15
 """What each e-fold of distance in a setting adds to the logarithm."""
 SETTINGS: Final = (
@@ -27,9 +29,10 @@ def energy_band_factor(
 ) -> Quantity:
     """Factor either way within which the energy of a product is taken to lie [-].
 
-    ``exp(ln 1.05 + 0.15·d)``, at most 3, with d the sum of |ln(setting / setting of the nearest published point)|: a
-    figure is as good as its published point there, and loses with the distance from it. 3 without calibration; 1 for a
-    core known by totals or a table, whose spread stands with its values. Assumed, not fitted.
+    1.05 at a published point, elsewhere ``1.1·exp(0.15·d)``, at most 3, with d the sum over the settings of
+    |ln(setting / setting of the nearest published point)|: a figure is as good as its published point there, and loses
+    with the distance from it. 3 without calibration; 1 for a core known by totals or a table, whose spread stands with
+    its values. Assumed, not fitted.
     """
     cost = core.cost
     if not isinstance(cost, ComponentsCost):
@@ -43,7 +46,7 @@ def energy_band_factor(
     )
     away = [distance(at, point_of_calibration(core, cost, given)) for given in cost.calibration]
     nearest = np.minimum.reduce(np.broadcast_arrays(*away))
-    factor: Quantity = np.minimum(np.exp(np.log(AT_A_POINT) + PER_E_FOLD * nearest), UNCALIBRATED)
+    factor: Quantity = np.where(nearest == 0, AT_A_POINT, np.minimum(AWAY * np.exp(PER_E_FOLD * nearest), UNCALIBRATED))
     return factor
 
 

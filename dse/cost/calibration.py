@@ -125,7 +125,7 @@ def calibrated(core: AnalogCore, cost: ComponentsCost) -> Remainder:
         stating = [p for p in points if getattr(p, quantity) is not None]
         if names and stating:
             fields = [FIELDS[quantity][name] for name in names]
-            values = fit(core, quantity, fields, stating, predict[quantity])
+            values = fit(core, quantity, fields, stating, predict[quantity], overlaps=cost.overlap)
             found = dataclasses.replace(found, **dict(zip(fields, values, strict=True)))
     return found
 
@@ -136,15 +136,16 @@ def fit(
     fields: Sequence[str],
     points: Sequence[Measured],
     predict: Callable[[Measured, Remainder], Quantity],
+    *,
+    overlaps: bool,
 ) -> list[Quantity]:
     """Values of some fields of the remainder; numbers, or one per design point.
 
-    The formulas are linear in the remainder: a column of the matrix is what one unit of a field adds. Times are fitted
-    on the conversion path (the pulse is checked before).
+    The formulas are linear in the remainder: a column of the matrix is what one unit of a field adds. Where conversion
+    overlaps the pulse, times are fitted on the conversion path (the pulse is checked before).
     """
-    points = (
-        [p._replace(at=dataclasses.replace(p.at, pulse_ns=0.0)) for p in points] if quantity == "time_ns" else points
-    )
+    if quantity == "time_ns" and overlaps:
+        points = [p._replace(at=dataclasses.replace(p.at, pulse_ns=0.0)) for p in points]
     stated = [getattr(p, quantity) for p in points]
     base = [predict(p, Remainder()) for p in points]
     columns = [[predict(p, Remainder(**{f: 1.0})) - b for p, b in zip(points, base, strict=True)] for f in fields]

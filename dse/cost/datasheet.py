@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from dse.cost.tile import tile_of
 from dse.spec.analog_core import AnalogCore
 from dse.units import Quantity
@@ -20,6 +22,7 @@ class Datasheet:
     tops: Quantity
     tops_per_w: Quantity
     tops_per_mm2: Quantity
+    """Not a number where the file gives no area."""
 
 
 def core_datasheet(core: AnalogCore, rows_used: Quantity | None = None, cols_used: Quantity | None = None) -> Datasheet:
@@ -46,5 +49,5 @@ def core_datasheet(core: AnalogCore, rows_used: Quantity | None = None, cols_use
         power_mw=mvm.energy_pj / mvm.latency_ns,
         tops=tops,
         tops_per_w=ops / mvm.energy_pj,
-        tops_per_mm2=tops / area,
+        tops_per_mm2=tops / np.where(np.asarray(area) > 0, area, np.nan),
     )

@@ -21,6 +21,7 @@ from dse.cost.gating import least_upkeep_pj, wake_ns
 from dse.cost.memory import transfer_pj
 from dse.cost.tile import LUMPED, Tile
 from dse.cost.traffic import TRAFFIC_COMPONENTS, traffic_cost
+from dse.errors import Problem, SpecError
 from dse.spec.architecture import Architecture, DigitalUnit, FlatPower
 from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
 from dse.workload.blocks import BlockClass, BlockKind
@@ -71,7 +72,17 @@ class OptionCost:
 
 
 def host_unit(arch: Architecture) -> DigitalUnit:
-    """The digital unit that runs attention scores, routing and partial sums: the first one."""
+    """The digital unit that runs attention scores, routing and partial sums: the first one.
+
+    Raises:
+        SpecError: the architecture is a macro without one.
+    """
+    if not arch.digital_units:
+        message = (
+            f"{arch.name} is a macro without a digital unit, so no model runs on it; `dse core` shows its datasheet, "
+            "and an architecture of it needs digital_units, memories and links"
+        )
+        raise SpecError([Problem(message, path="digital_units")])
     return arch.digital_units[0]
 
 

@@ -62,8 +62,9 @@ def analog_room(arch: Architecture, costs: CostTable, experts: Sequence[int]) ->
 
 
 def fits_table(architectures: Sequence[Architecture], workloads: Sequence[Workload]) -> pd.DataFrame:
-    """One row per pair of architecture and workload."""
-    return pd.DataFrame([fit(arch, workload) for arch in architectures for workload in workloads])
+    """One row per pair of architecture and workload; macros without a digital unit run none."""
+    machines = [arch for arch in architectures if arch.digital_units]
+    return pd.DataFrame([fit(arch, workload) for arch in machines for workload in workloads])
 
 
 def share_text(need: float, have: float) -> str:

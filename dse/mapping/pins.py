@@ -6,6 +6,7 @@ import fnmatch
 from collections.abc import Mapping
 from typing import Final, get_args
 
+from dse.cost.option import host_unit
 from dse.errors import Problem, SpecError
 from dse.spec.architecture import Architecture
 from dse.spec.suggest import did_you_mean
@@ -36,7 +37,7 @@ def resolve_pins(arch: Architecture, workload: Workload, pins: Mapping[str, str]
     problems = check_pins(arch, names, pins)
     if problems:
         raise SpecError(problems)
-    host = frozenset({arch.digital_units[0].name})
+    host = frozenset({host_unit(arch).name})
     by_kind: dict[str, Groups] = dict.fromkeys(DENSE_KINDS, host) | {"expert": groups_of(arch, "any")}
     by_kind |= {key: groups_of(arch, value) for key, value in pins.items() if key in by_kind}
     allowed = {block.name: by_kind[block.kind] for block in blocks}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
 from dse.cost.band import energy_band_factor
 from dse.cost.calibration import free_parameters, residuals
@@ -15,6 +15,9 @@ from dse.report.tables import align, quantity_text
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.core_cost import ComponentsCost
 from dse.units import unit_of
+
+BANDED: Final = ("mvm_energy_pj", "mvm_latency_ns", "power_mw", "tops", "tops_per_w")
+"""Figures that the band is stated for, each for itself."""
 
 
 def core_document(
@@ -32,8 +35,8 @@ def core_document(
     rows, cols = rows_used or at_point(core.rows), cols_used or at_point(core.cols)
     mvm = tile.mvm(rows, cols)
     figures = {name: at_point(value) for name, value in dataclasses.asdict(sheet).items()}
+    without_area = dict.fromkeys(("area_mm2", "tops_per_mm2")) if not figures["area_mm2"] else {}
     factor = at_point(energy_band_factor(core, rows, cols))
-    energy, efficiency = figures["mvm_energy_pj"], figures["tops_per_w"]
     return {
         "core": core.name,
         "model": core.cost.model,
@@ -41,13 +44,14 @@ def core_document(
         "rows_used": rows,
         "cols_used": cols,
         **figures,
+        **without_area,
         "parts_pj": {part: at_point(value) for part, value in mvm.parts_pj.items()},
         "parts_ns": {part: at_point(value) for part, value in tile.time_parts_ns(cols).items()},
         "parts_mm2": {part: at_point(value) for part, value in tile.area_parts_mm2().items()},
         "band": {
             "factor": factor,
-            "mvm_energy_pj": [energy / factor, energy * factor],
-            "tops_per_w": [efficiency / factor, efficiency * factor],
+            "low": {name: figures[name] / factor for name in BANDED},
+            "high": {name: figures[name] * factor for name in BANDED},
         },
         "calibration": calibration_document(arch, core),
     }
@@ -82,7 +86,7 @@ def core_text(document: dict[str, Any]) -> str:
     rows = []
     for name in names:
         unit = name.rsplit("_", 1)[-1] if unit_of(name) and "_per_" not in name else ""
-        rows.append([name, quantity_text(document[name], unit)])
+        rows.append([name, "not stated" if document[name] is None else quantity_text(document[name], unit)])
     said = (
         f"{document['core']}: one tile, {document['rows_used']:g} rows x {document['cols_used']:g} columns in use, "
         f"{document['model']} cost\n"
@@ -110,7 +114,7 @@ def calibration_text(document: dict[str, Any]) -> str:
     """Calibration and band; one line for a core that is not calibrated."""
     if document["model"] != "components":
         return ""
-    low, high = (quantity_text(value, "pj") for value in document["band"]["mvm_energy_pj"])
+    low, high = (quantity_text(document["band"][end]["mvm_energy_pj"], "pj") for end in ("low", "high"))
     given = document["calibration"]
     if given is None:
         return f"\n\nnot calibrated: formulas alone; energy between {low} and {high}"

@@ -70,9 +70,9 @@ class ArchitectureSpec:
     """Dies per package and per wafer."""
     analog_cores: tuple[AnalogCore, ...] = ()
     """Analog core groups."""
-    digital_units: Annotated[tuple[DigitalUnit, ...], Field(min_length=1)]
-    """Digital unit groups; at least one, for attention scores, norms and routing."""
-    memories: Annotated[tuple[Memory, ...], Field(min_length=1)]
+    digital_units: tuple[DigitalUnit, ...] = ()
+    """Digital unit groups; at least one, for attention scores, norms and routing, unless ``energy_boundary: macro``."""
+    memories: tuple[Memory, ...] = ()
     """Memories."""
     links: tuple[AnyLink, ...] = ()
     """Links between dies, and networks within a die."""

@@ -39,6 +39,9 @@ def architecture_violations(spec: ArchitectureSpec) -> Iterator[Violation]:
         groups,
     ):
         yield from _names(parts)
+    if not spec.digital_units and spec.energy_boundary != "macro":
+        message = "needs at least one, for attention scores, norms, routing; only energy_boundary: macro has none"
+        yield Violation(("digital_units",), message)
     dies = [die.name for die in spec.dies]
     for core in spec.analog_cores:
         yield from reference_violations(("analog_cores", core.name, "die"), core.die, dies, "die")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def missing_link(spec: ArchitectureSpec, core: AnalogCore) -> Iterator[Violation]:
     """A core whose die is not joined to the die of any digital unit."""
     hosts = [unit.die for unit in spec.digital_units]
+    if not hosts:
+        return
     links = [link for link in spec.links if isinstance(link, Link)]
     linked = {die for link in links for die in (link.from_, link.to) if core.die in (link.from_, link.to)}
     if core.die in hosts or linked & (set(hosts) - {core.die}) or core.die not in [die.name for die in spec.dies]:

@@ -1,0 +1,161 @@
+"""What a tile costs by the part of it that is used: input slices, weight slices, partly filled arrays, tables."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dse import load_architecture, load_workload
+from dse.cost.block_products import block_products
+from dse.cost.input_slices import conversion_steps, input_slices
+from dse.cost.table import cost_table
+from dse.cost.tile import mvm_cost, tile_of
+from dse.errors import SpecError
+from dse.workload.blocks import Matrix
+
+CORE = "analog_cores.pcm"
+
+
+@pytest.fixture(scope="module")
+def arch():
+    return load_architecture("hermes_2d_components")
+
+
+@given(st.integers(1, 700), st.integers(1, 700))
+def test_a_matrix_costs_the_sum_of_its_slices(arch, n_in, n_out):
+    # by hand: every slice priced on its own; sizes along the input differ by at most one
+    tile = tile_of(arch.core("pcm"))
+    heights = [len(part) for part in np.array_split(np.arange(n_in), -(-n_in // 256))]
+    widths = [min(256, n_out - start) for start in range(0, n_out, 256)]
+    slices = [tile.mvm(float(r), float(k)) for r in heights for k in widths]
+    whole = tile.matrix(Matrix("m", n_in, n_out, 0))
+    assert whole.energy_pj == pytest.approx(sum(s.energy_pj for s in slices), rel=1e-12)
+    assert whole.busy_ns == pytest.approx(sum(s.latency_ns for s in slices), rel=1e-12)
+    assert whole.latency_ns == pytest.approx(max(s.latency_ns for s in slices), rel=1e-12)
+
+
+def test_a_lumped_core_charges_whole_products():
+    tile, matrix = tile_of(load_architecture("hermes_2d").core("pcm")), Matrix("m", 300, 100, 0)
+    assert tile.matrix(matrix).energy_pj == 2 * 13_430
+    assert tile.mvm(1.0, 1.0).energy_pj == 13_430
+
+
+def test_a_narrow_matrix_costs_less_than_a_full_crossbar(arch):
+    full, narrow = (tile_of(arch.core("pcm")).matrix(Matrix("m", 256, n, 0)).energy_pj for n in (256, 64))
+    assert narrow < full
+
+
+def test_partly_filled_crossbars_are_priced_alike_alone_and_in_a_sweep(arch):
+    workload = load_workload("tiny_moe")
+    sizes = np.array([64.0, 100.0, 256.0])
+    many = cost_table(arch.with_values({f"{CORE}.rows": sizes, f"{CORE}.cols": sizes}), workload)
+    for i, size in enumerate(sizes):
+        one = cost_table(arch.with_values({f"{CORE}.rows": size, f"{CORE}.cols": size}), workload)
+        assert many.energy_pj_per_visit[i] == pytest.approx(one.energy_pj_per_visit[0], rel=1e-12)
+        assert many.path_ns[i] == pytest.approx(one.path_ns[0], rel=1e-12)
+
+
+def test_matrices_of_equal_depth_work_side_by_side(arch):
+    expert = next(b.block_class for b in load_workload("tiny_moe").blocks if b.kind == "expert")
+    products = block_products(tile_of(arch.core("pcm")), expert)
+    assert products.latency_ns == pytest.approx(2 * mvm_cost(arch.core("pcm")).latency_ns)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bits", "together", "drives", "pulses", "segments"),
+    [
+        ("pulse_width", 8, None, 1, 1, 1),
+        ("amplitude", 8, 4, 2, 2, 2),  # by hand: two slices of 4 bits
+        ("bit_serial", 16, None, 16, 16, 16),
+        ("bit_serial", 7, 2, 4, 4, 4),  # by hand: ceil(7 / 2)
+        ("pulse_count", 4, 3, 3, 7, 1),  # by hand: 3 magnitude bits, 1 + 2 + 4 pulses
+        ("pulse_count", 7, 3, 6, 14, 2),  # by hand: 6 magnitude bits as 3 + 3
+        ("pulse_count", 1, 3, 1, 1, 1),
+    ],
+)
+def test_events_of_an_input_by_its_encoding(encoding, bits, together, drives, pulses, segments):
+    found = input_slices(encoding=encoding, bits=float(bits), bits_per_phase=together)
+    assert (found.drives, found.pulses, found.segments) == (drives, pulses, segments)
+
+
+def test_later_segments_need_fewer_conversion_steps():
+    # by hand: 6 magnitude bits as 3 + 3, outputs of 9 bits: 9 steps, then 9 - 3
+    slices = input_slices(encoding="pulse_count", bits=7.0, bits_per_phase=3.0)
+    assert conversion_steps(slices=slices, bits=9.0) == 15
+
+
+def test_bit_serial_inputs_and_weight_slices_multiply_conversions(arch):
+    free = {f"{CORE}.cost.calibration": []}
+    base = mvm_cost(load_architecture("hermes_2d_components", free).core("pcm"))
+    more = free | {f"{CORE}.dac.encoding": "bit_serial", f"{CORE}.weight.bit_slices": 2}
+    sliced = mvm_cost(load_architecture("hermes_2d_components", more).core("pcm"))
+    assert sliced.parts_pj["ADC"] == pytest.approx(8 * 2 * base.parts_pj["ADC"])  # by hand: 8 input bits, 2 slices
+    assert sliced.latency_ns == pytest.approx(8 * 2 * base.latency_ns)  # 2 rounds, since columns double
+
+
+def test_optional_parts_cost_what_the_file_says(arch):
+    more = {
+        f"{CORE}.cost.calibration": [],
+        f"{CORE}.cost.shift_add": {"model": "fixed", "add_pj": 0.1, "area_mm2": 0.001},
+        f"{CORE}.cost.buffer": {"model": "per_bit", "bit_pj": 0.01, "area_mm2": 0.5},
+        f"{CORE}.cost.sample_pj": 0.2,
+        f"{CORE}.cost.leak_mw": 2.0,
+    }
+    core = load_architecture("hermes_2d_components", more).core("pcm")
+    cost = mvm_cost(core, 128, 64)
+    assert cost.parts_pj["shift-add"] == pytest.approx(64 * 0.1)
+    assert cost.parts_pj["buffers"] == pytest.approx((128 * 8 + 64 * 8) * 0.01)
+    assert cost.parts_pj["sample and hold"] == pytest.approx(64 * 0.2)
+    assert cost.parts_pj["leakage"] == pytest.approx(2.0 * cost.latency_ns)
+    assert tile_of(core).area_parts_mm2()["fixed periphery"] == pytest.approx(0.5)
+
+
+def test_conversion_after_the_pulse_takes_the_sum(arch):
+    free = {f"{CORE}.cost.calibration": []}
+    times = [
+        mvm_cost(load_architecture("hermes_2d_components", free | {f"{CORE}.cost.overlap": v}).core("pcm")).latency_ns
+        for v in (True, False)
+    ]
+    assert times == [128, 256]
+
+
+TABLE = "rows_used,cols_used,energy_pj,time_ns\n64,64,100,10\n64,256,300,20\n256,64,200,10\n256,256,900,20\n"
+
+
+@pytest.fixture
+def tabled(tmp_path):
+    (tmp_path / "points.csv").write_text("# measured\n" + TABLE, encoding="utf-8")
+    path = tmp_path / "own.yaml"
+    cost = "{model: table, file: points.csv, tile_area_mm2: 0.6}"
+    path.write_text(
+        f"extends: hermes_2d\nname: own\nanalog_cores:\n  - {{name: pcm, cost: {cost}}}\n", encoding="utf-8"
+    )
+    return load_architecture(path)
+
+
+def test_a_table_is_met_at_its_points_and_linear_between_them(tabled):
+    core = tabled.core("pcm")
+    assert mvm_cost(core).energy_pj == 900
+    assert mvm_cost(core, 64, 256).latency_ns == 20
+    assert mvm_cost(core, 160, 160).energy_pj == pytest.approx((100 + 300 + 200 + 900) / 4)  # by hand: the middle
+    assert tabled.provenance["analog_cores.pcm.cost.points[0].energy_pj"].line == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rows": 512}, "rows_used = 512 lies outside the table, which has 64 to 256; add points"),
+        ({"cost.points.3.cols_used": 200}, "the table lacks the combination"),
+        ({"cost.points.0.supply_v": 0.8}, "supply_v"),
+    ],
+)
+def test_a_table_is_not_stretched(tabled, values, message):
+    with pytest.raises(SpecError, match=message):
+        mvm_cost(tabled.with_values({f"{CORE}.{k}": v for k, v in values.items()}).core("pcm"))
+
+
+def test_a_model_on_a_table_core_is_priced_slice_by_slice(tabled):
+    tile = tile_of(tabled.core("pcm"))
+    found = tile.matrix(Matrix("m", 500, 400, 0))  # by hand: rows 250 + 250, columns 256 + 144
+    expected = 2 * tile.mvm(250.0, 256.0).energy_pj + 2 * tile.mvm(250.0, 144.0).energy_pj
+    assert found.energy_pj == pytest.approx(expected)
