@@ -198,6 +198,7 @@ def test_scaling_all_energies_scales_the_result(olmoe):
         "digital_units.npu.energy.op_pj.fp16",
         "digital_units.npu.energy.op_pj.int8",
         "digital_units.npu.energy.idle_mw",
+        "digital_units.npu.vector.op_pj",
         "memories.hbm.energy_pj_per_bit",
         "links.analog-npu.energy_pj_per_bit",
     ]
