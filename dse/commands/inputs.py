@@ -14,6 +14,7 @@ from dse.mapping.baseline import Rule, rule_mapping
 from dse.mapping.model import Mapping, load_mapping
 from dse.mapping.problem import Objective
 from dse.mapping.solve import solve_mapping
+from dse.sensitivity.load_order import with_load_order
 from dse.sensitivity.options import option_scores
 from dse.sensitivity.score import score_blocks
 from dse.spec.architecture import Architecture, ArchitectureSpec
@@ -50,7 +51,7 @@ def load_pair(arguments: argparse.Namespace) -> Pair:
     of_architecture, of_workload = split_sets(arguments.set)
     return Pair(
         load_architecture(arguments.architecture, of_architecture),
-        load_workload(arguments.workload, of_workload),
+        with_load_order(load_workload(arguments.workload, of_workload)),
     )
 
 

@@ -14,12 +14,3 @@ def products_energy_pj(*, n_crossbars: Quantity, mvm_energy_pj: Quantity) -> Qua
     41.6
     """
     return n_crossbars * mvm_energy_pj
-
-
-def busiest_tile_ns(*, busiest_visits: Quantity, slices_per_tile: Quantity, mvm_latency_ns: Quantity) -> Quantity:
-    """Busy time of the busiest tile in a stage [ns].
-
-    ``T = E[max_b N_b] · slices_per_tile · T_mvm``: one tier of a tile works at a time. Exact when a tile holds at
-    most one slice of a layer; an upper estimate when it holds more.
-    """
-    return busiest_visits * slices_per_tile * mvm_latency_ns

@@ -20,8 +20,8 @@ from dse.evaluation.energy import added, digital_energy_model, energy_parts, mem
 from dse.evaluation.gating import gating_parts
 from dse.evaluation.profile import LayerProfile, layer_profiles, without
 from dse.evaluation.result import Evaluation
-from dse.evaluation.step_time import step_time
-from dse.evaluation.timeline import stage_times
+from dse.evaluation.step_time import StepTime, step_time
+from dse.evaluation.timeline import StageTime, stage_times
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.workload.blocks import BlockKind
@@ -79,6 +79,7 @@ def evaluate_step(
     return Evaluation(
         tokens_per_step=tokens * n_micro,
         latency_ns=time.latency_ns,
+        latency_std_ns=latency_std_ns(stages, time, n_micro),
         critical_ns=time.critical_ns,
         path_ns=time.path_ns,
         busy_ns=time.busy_ns,
@@ -98,6 +99,15 @@ def evaluate_step(
         energy_boundary=arch.energy_boundary,
         digital_energy_model=digital_energy_model(arch),
     )
+
+
+def latency_std_ns(stages: tuple[StageTime, ...], time: StepTime, n_micro: Array) -> Array:
+    """Standard deviation of the step time, (P,) [ns]: stages vary independently of each other.
+
+    Of one micro-batch where its critical path binds, of all where the busiest resource does.
+    """
+    variance = sum((s.multiplicity * s.variance for s in stages), np.zeros(n_micro.shape))
+    return np.asarray(np.sqrt(np.where(time.latency_ns > time.path_ns, n_micro, 1.0) * variance))
 
 
 def units_needed(costs: CostTable, profiles: tuple[LayerProfile, ...]) -> dict[str, Array]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from collections.abc import Mapping as MappingABC
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dse.cost.table import CostTable
 from dse.errors import SpecError
+from dse.evaluation.packed import PackedTiles, packed_stages
 from dse.mapping.model import Mapping
 from dse.units import Quantity
-from dse.workload.blocks import BlockKind
+from dse.workload.batch import LayerRouting, layer_routings
+from dse.workload.blocks import Block, BlockKind
 from dse.workload.build import Workload
-from dse.workload.routing import expected_busiest, visits_per_token
+from dse.workload.routing import visits_per_token
 
 Array = NDArray[np.float64]
 Stage = Literal["attention", "router", "experts", "combine", "head"]
@@ -26,6 +28,17 @@ STAGE_OF: Final[MappingABC[BlockKind, Stage]] = {
     "attention": "attention", "router": "router", "expert": "experts", "shared": "experts", "ffn": "experts",
     "head": "head",
 }  # fmt: skip
+
+
+EntryKey = tuple[BlockKind, int, int]
+"""Kind, class and option of blocks."""
+
+
+class Member(NamedTuple):
+    """A block and its visits per token."""
+
+    block: Block
+    visits: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +50,12 @@ class Entry:
     option_index: int
     visits_per_token: Array
     """λ of each block."""
+    names: tuple[str, ...] = ()
+    """Name of each block (of the first of the folded layers)."""
+    experts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Number of each expert within its layer."""
+    routing: LayerRouting | None = None
+    """How the tokens of the layer choose; None for blocks that every token uses."""
 
     @property
     def n_blocks(self) -> int:
@@ -50,20 +69,11 @@ class Entry:
         return workload.tokens_per_step * float(self.visits_per_token.sum())
 
     def activations(self, tokens: Array) -> Array:
-        """Expected number of blocks that are used in a step, (P,): Σ 1 − (1 − λ)^n; dense blocks always are."""
-        if self.kind != "expert":
+        """Expected number of blocks that are used in a step, (P,); dense blocks always are."""
+        if self.routing is None:
             return np.full(tokens.shape, float(self.n_blocks))
-        values, counts = np.unique(self.visits_per_token, return_counts=True)
         distinct, inverse = np.unique(tokens, return_inverse=True)
-        active = -np.expm1(distinct[:, None] * np.log1p(-np.minimum(values, 1 - 1e-16)))
-        return np.asarray((active @ counts)[inverse])
-
-    def busiest(self, workload: Workload, tokens: Array) -> Array:
-        """Expected visits of the busiest block in a step, (P,)."""
-        if self.kind != "expert":
-            return np.broadcast_to(np.asarray(self.visits(workload), np.float64) / self.n_blocks, tokens.shape)
-        distinct, inverse = np.unique(tokens, return_inverse=True)
-        return np.array([expected_busiest(self.visits_per_token, n) for n in distinct])[inverse]
+        return np.asarray(self.routing.active(distinct, self.experts).sum(axis=1)[inverse])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +82,8 @@ class LayerProfile:
 
     multiplicity: int
     entries: MappingABC[Stage, tuple[Entry, ...]]
+    packed: MappingABC[tuple[str, str], PackedTiles] = field(default_factory=dict)
+    """Stage and analog group → what its tiles hold, where the mapping says so."""
 
     @property
     def has_attention(self) -> bool:
@@ -92,7 +104,7 @@ def layer_profiles(workload: Workload, mapping: Mapping, costs: CostTable) -> tu
     """
     options = {option: index for index, option in enumerate(costs.options)}
     classes = {block_class: index for index, block_class in enumerate(costs.classes)}
-    layers: dict[int | None, dict[tuple[BlockKind, int, int], list[float]]] = defaultdict(lambda: defaultdict(list))
+    layers: dict[int | None, dict[EntryKey, list[Member]]] = defaultdict(lambda: defaultdict(list))
     for block, visits in zip(workload.blocks, visits_per_token(workload), strict=True):
         if block.kind == "embedding":
             continue
@@ -106,20 +118,37 @@ def layer_profiles(workload: Workload, mapping: Mapping, costs: CostTable) -> tu
                 f"copies, which the architecture does not offer (it offers {known}); map again"
             )
         key = (block.kind, classes[block.block_class], options[option])
-        layers[block.layer][key].append(float(visits))
-    folded: dict[object, list[dict[tuple[BlockKind, int, int], list[float]]]] = defaultdict(list)
-    for groups in layers.values():
-        folded[tuple((key, tuple(sorted(visits))) for key, visits in sorted(groups.items()))].append(groups)
-    return tuple(LayerProfile(len(same), stage_entries(same[0])) for same in folded.values())
+        layers[block.layer][key].append(Member(block, float(visits)))
+    routings, packed = layer_routings(workload), packed_stages(workload, mapping, STAGE_OF)
+    folded: dict[object, list[int | None]] = defaultdict(list)
+    for layer, groups in layers.items():
+        placed = tuple((key, tuple(sorted(m.visits for m in members))) for key, members in sorted(groups.items()))
+        tiles = tuple((key, of_stage.signature) for key, of_stage in packed.get(layer, {}).items())
+        traced = layer in routings and routings[layer].trace is not None
+        folded[placed, tiles, layer if traced else None].append(layer)
+    return tuple(
+        LayerProfile(len(same), stage_entries(layers[same[0]], routings.get(same[0] or 0)), packed.get(same[0], {}))
+        for same in folded.values()
+    )
 
 
 def stage_entries(
-    groups: MappingABC[tuple[BlockKind, int, int], list[float]],
+    groups: MappingABC[EntryKey, list[Member]], routing: LayerRouting | None
 ) -> dict[Stage, tuple[Entry, ...]]:
     """Entries of one layer by stage; a layer with experts has a combine stage, which holds no blocks."""
     stages: dict[Stage, list[Entry]] = defaultdict(list)
-    for (kind, class_index, option_index), visits in groups.items():
-        stages[STAGE_OF[kind]].append(Entry(kind, class_index, option_index, np.asarray(visits)))
+    for (kind, class_index, option_index), members in groups.items():
+        stages[STAGE_OF[kind]].append(
+            Entry(
+                kind,
+                class_index,
+                option_index,
+                np.array([m.visits for m in members]),
+                tuple(m.block.name for m in members),
+                np.array([m.block.expert for m in members if m.block.expert is not None], dtype=np.int64),
+                routing if kind == "expert" else None,
+            )
+        )
         if kind == "expert":
             stages.setdefault("combine", [])
     return {stage: tuple(stages[stage]) for stage in STAGES if stage in stages}

@@ -38,6 +38,8 @@ class Evaluation:
     """Tokens that a step makes or reads, (P,)."""
     latency_ns: Array
     """Time of a step, (P,)."""
+    latency_std_ns: Array
+    """Standard deviation of the step time from step to step, (P,), because tokens choose experts at random."""
     energy_parts_pj: MappingABC[Part, Array]
     """Part → energy of a step; they add up to the total."""
     stages: tuple[StageTime, ...]
@@ -97,6 +99,11 @@ class Evaluation:
     def latency_ns_per_step(self) -> Quantity:
         """Time of a step [ns]; a sequence waits that long for its next token."""
         return self._metric(self.latency_ns)
+
+    @property
+    def latency_ns_std(self) -> Quantity:
+        """Standard deviation of the step time, because tokens choose experts at random [ns]."""
+        return self._metric(self.latency_std_ns)
 
     @property
     def energy_pj_per_step(self) -> Quantity:

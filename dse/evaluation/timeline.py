@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dse.cost.attention import AttentionCost
-from dse.cost.crossbar import busiest_tile_ns
 from dse.cost.gating import wake_ns
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
 from dse.cost.vector import VectorCost, vector_costs, vector_stage
+from dse.evaluation.packed import PackedTiles
 from dse.evaluation.profile import Entry, LayerProfile, Stage
-from dse.spec.architecture import AnalogCore, Architecture
+from dse.evaluation.tile_load import tile_loads
+from dse.spec.architecture import Architecture
 from dse.units import Quantity
 from dse.workload.build import Workload
 
@@ -34,6 +35,8 @@ class GroupTime:
     """Resource → time it needs: memory bandwidth, compute, tile load, dependent products."""
     added: Mapping[str, Array]
     """What adds to it → time: kernel launches and vector work, or crossings of the link and transfer on it."""
+    spread: Array | float = 0.0
+    """Standard deviation from step to step, because tokens choose experts at random."""
 
     @property
     def total(self) -> Array:
@@ -54,6 +57,15 @@ class StageTime:
     side_by_side: bool
 
     @property
+    def variance(self) -> Array:
+        """Variance of the stage in one layer from step to step [ns²]: of the slowest group, or of all."""
+        of_groups = [np.asarray(group.spread) ** 2 + 0 * group.total for group in self.groups.values()]
+        if not self.side_by_side:
+            return np.asarray(np.sum(of_groups, axis=0))
+        slowest = np.argmax([group.total for group in self.groups.values()], axis=0)
+        return np.asarray(np.take_along_axis(np.array(of_groups), slowest[None], axis=0)[0])
+
+    @property
     def total(self) -> Array:
         """Time of the stage in one layer [ns]: the slowest group, or the sum of all."""
         times = [group.total for group in self.groups.values()]
@@ -69,6 +81,7 @@ class _Sums:
     fetch: Array
     buffer: Array
     load: Array
+    spread: Array
     fixed: Array
     launch: Array
     link: Array
@@ -91,7 +104,10 @@ def stage_times(
         for stage, entries in profile.entries.items():
             scores = attention if stage == "attention" else None
             work = vector.get(vector_stage(stage, has_experts=profile.has_experts))
-            groups = group_times(arch, workload, costs, entries, attention=scores, vector=work, tokens=tokens)
+            packed = {group: tiles for (name, group), tiles in profile.packed.items() if name == stage}
+            groups = group_times(
+                arch, workload, costs, entries, packed=packed, attention=scores, vector=work, tokens=tokens
+            )
             if not groups:
                 continue
             side_by_side = arch.composition != "serial" and stage == "experts"
@@ -105,12 +121,13 @@ def group_times(
     costs: CostTable,
     entries: Sequence[Entry],
     *,
+    packed: Mapping[str, PackedTiles],
     attention: AttentionCost | None,
     vector: VectorCost | None,
     tokens: Array,
 ) -> dict[str, GroupTime]:
     """Time of each group that works in a stage."""
-    sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(np.zeros(tokens.shape) for _ in range(9))))
+    sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(np.zeros(tokens.shape) for _ in fields(_Sums))))
     for entry in entries:
         at = (slice(None), entry.class_index, entry.option_index)
         group = sums[costs.options[entry.option_index].group]
@@ -133,35 +150,9 @@ def group_times(
         host.fixed = np.maximum(host.fixed, unit.launch_ns)
     if vector is not None:
         sums[costs.host].vector = vector.ns + np.zeros(tokens.shape)
-    for name, core_load in tile_loads(arch, workload, costs, entries, tokens).items():
-        sums[name].load = core_load
+    for name, core_load in tile_loads(arch, workload, costs, entries, packed=packed, tokens=tokens).items():
+        sums[name].load, sums[name].spread = core_load
     return {name: as_group_time(arch, costs, name, group) for name, group in sums.items()}
-
-
-def tile_loads(
-    arch: Architecture, workload: Workload, costs: CostTable, entries: Sequence[Entry], tokens: Array
-) -> dict[str, Array]:
-    """Busy time of the busiest tile of each analog group in a stage [ns]."""
-    loads: dict[str, Array] = {}
-    for core in arch.analog_cores:
-        own = [e for e in entries if costs.options[e.option_index].group == core.name]
-        if not own:
-            continue
-        slices = sum(e.n_blocks * costs.units[:, e.class_index, e.option_index] for e in own)
-        loads[core.name] = np.asarray(
-            busiest_tile_ns(
-                busiest_visits=np.maximum.reduce([e.busiest(workload, tokens) for e in own]),
-                slices_per_tile=np.ceil(slices / arch.n_tiles(core)),
-                mvm_latency_ns=np.maximum.reduce([mean_product_ns(arch, core, costs, e) for e in own]),
-            )
-        )
-    return loads
-
-
-def mean_product_ns(arch: Architecture, core: AnalogCore, costs: CostTable, entry: Entry) -> Array:
-    """Mean time of one product of a block over its slices, (P,) [ns]."""
-    at = (slice(None), entry.class_index, entry.option_index)
-    return np.asarray(costs.compute_ns_per_visit[at] * arch.n_tiles(core) / costs.units[at])
 
 
 def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) -> GroupTime:
@@ -173,7 +164,9 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
         }
         waking = np.broadcast_to(wake_ns(arch.core(name)), sums.fixed.shape)
         added = {"link latency": sums.fixed - waking, "link bandwidth": sums.link}
-        return GroupTime(bound_by, added | ({"tile wake-up": waking} if np.any(waking) else {}))
+        added |= {"tile wake-up": waking} if np.any(waking) else {}
+        load_binds = sums.load >= np.maximum(sums.path, sums.compute)
+        return GroupTime(bound_by, added, np.where(load_binds, sums.spread, 0.0))
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
     if np.any(sums.buffer):
         bound_by[f"{name} buffer"] = sums.buffer

@@ -68,6 +68,7 @@ def design(
         SpecError: a limit, pin or score is not valid.
     """
     scores = score_blocks(workload)
+    workload = workload.with_score_order(scores)
     mapping = solve_mapping(
         cost_table(arch, workload),
         option_scores(scores, workload, arch),

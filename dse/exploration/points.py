@@ -41,6 +41,8 @@ def check_axis(path: str, values: Sequence[Value]) -> None:
     root = path.split(".", maxsplit=1)[0]
     if len(values) == 0:
         raise SpecError([Problem("an axis needs at least one value", path, "--set")])
+    if path == "routing.file":
+        raise SpecError([Problem("not an axis; write one workload per file and explore each", path, "--set")])
     if path == DIGITAL_FRACTION:
         bad = [v for v in values if isinstance(v, str | bool) or not 0 <= float(v) <= 1]
         if bad:

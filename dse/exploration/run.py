@@ -59,6 +59,7 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
         require_accuracy(space.workload, space.accuracy)
     points = grid(space.axes)
     scores = score_blocks(space.workload)
+    space = dataclasses.replace(space, workload=space.workload.with_score_order(scores))
     mappings = candidate_mappings(space, scores)
     remarks = require_effects(space, mappings)
     parts = ChunkStore(space, folder)

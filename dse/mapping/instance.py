@@ -18,8 +18,9 @@ from dse.cost.vector import VectorStage, vector_costs, vector_stage
 from dse.mapping.pins import resolve_pins
 from dse.spec.architecture import Architecture
 from dse.units import Quantity
+from dse.workload.batch import layer_routings
 from dse.workload.blocks import Block, BlockKind
-from dse.workload.build import Workload, active_tokens
+from dse.workload.build import Workload
 from dse.workload.routing import visits_per_token
 
 # N blocks (all but the embedding), O options, S stages of all layers, G core groups, R resources
@@ -156,7 +157,7 @@ def make_instance(
     is_expert = np.array([block.kind == "expert" for block in blocks])
     per_token = visits_per_token(workload)[[b.kind != "embedding" for b in workload.blocks]]
     visits = tokens * per_token
-    active = np.where(is_expert, active_tokens(per_token, tokens), 1.0)
+    active = active_blocks(workload, blocks, tokens)
 
     def of_block(table: Array) -> Array:
         return np.asarray(table[point][block_class], dtype=np.float64)
@@ -256,6 +257,19 @@ def background_pj(
     lanes = {kind: at_point(cost.pj, costs.n_points, point) for kind, cost in vector.items()}
     work = sum(lanes.get(kind, 0.0) for kind in vector_kinds(workload, stages))
     return workload.model.n_layers * at_point(per_layer, costs.n_points, point) + work
+
+
+def active_blocks(workload: Workload, blocks: tuple[Block, ...], tokens: float) -> Array:
+    """(N,): probability that a block is used in a step; 1 for dense blocks."""
+    active = np.ones(len(blocks))
+    own: dict[int, list[int]] = {layer: [] for layer in workload.model.expert_layers}
+    for index, block in enumerate(blocks):
+        if block.layer is not None and block.expert is not None:
+            own[block.layer].append(index)
+    for layer, routing in layer_routings(workload).items():
+        experts = np.array([blocks[i].expert for i in own[layer]], dtype=np.int64)
+        active[own[layer]] = routing.active(np.array([tokens]), experts)[0]
+    return active
 
 
 def placeable(workload: Workload) -> tuple[Block, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
@@ -28,9 +29,24 @@ def title_text(arch: Architecture, workload: Workload) -> str:
         what = f"prefill, batch {scenario.batch:g}, prompt {scenario.prompt_tokens:g}"
     else:
         what = f"decode, batch {scenario.batch:g}, context {scenario.context_tokens:g}"
-    routing = workload.routing
-    how = "uniform routing (best case)" if routing.kind == "uniform" else f"Zipf routing, s = {routing.zipf_exponent:g}"
-    return f"{arch.name} x {workload.name}: {what}, {how}"
+    return f"{arch.name} x {workload.name}: {what}, {routing_text(workload)}"
+
+
+def routing_text(workload: Workload) -> str:
+    """How tokens choose experts; uniform independent routing is the best case and is called so."""
+    routing, table = workload.routing, workload.routing_table
+    file = "" if table is None else Path(table.file).name
+    correlated = f"correlation {routing.correlation:g} within the batch" if routing.correlation else ""
+    ordered = routing.norm_load_rank_correlation
+    how = {
+        "uniform": "uniform routing" if correlated else "uniform routing (best case)",
+        "zipf": f"Zipf routing, s = {routing.zipf_exponent:g}",
+        "measured": f"measured routing ({file})",
+        "trace": f"routing of a trace ({file})",
+    }[routing.kind]
+    return ", ".join(
+        filter(None, [how, correlated, f"rank correlation {ordered:g} with the scores" if ordered else ""])
+    )
 
 
 FORMATS_NOTE: Final = "  * most tokens/J; what narrow weights lose in accuracy is not counted"
@@ -95,13 +111,22 @@ def metrics_table(evaluation: Evaluation) -> str:
             ["energy", energy, "tokens/J", significant(at_point(e.tokens_per_j))],
             [
                 "step time",
-                quantity_text(at_point(e.latency_ns_per_step), "ns"),
+                quantity_text(at_point(e.latency_ns_per_step), "ns") + spread_text(e),
                 "tokens/s",
                 significant(at_point(e.tokens_per_s)),
             ],
             ["area", quantity_text(at_point(e.area_mm2), "mm2"), "power", quantity_text(at_point(e.power_mw), "mw")],
         ]
     )
+
+
+def spread_text(evaluation: Evaluation) -> str:
+    """How far the step time varies from step to step with the choices of the tokens; empty where it does not.
+
+    A spread below 0.05 % is not shown.
+    """
+    share = at_point(evaluation.latency_ns_std) / at_point(evaluation.latency_ns_per_step)
+    return f" ± {significant(100 * share)} % (routing)" if share >= 5e-4 else ""
 
 
 def energy_table(arch: Architecture, evaluation: Evaluation) -> str:

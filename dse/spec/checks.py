@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from dse.units import BITS
 
 if TYPE_CHECKING:
     from dse.spec.architecture import ArchitectureSpec, DigitalUnit
-    from dse.spec.scenario import WorkloadSpec
+    from dse.spec.scenario import Routing, WorkloadSpec
 
 __all__ = ["Violation", "architecture_violations", "device_violations", "lowest_sigma", "workload_violations"]
 
@@ -91,18 +91,36 @@ def lowest_sigma(coefficients: Sequence[float]) -> tuple[float, float]:
 def workload_violations(spec: WorkloadSpec, given: Iterable[str]) -> Iterator[Violation]:
     """Every broken rule of a workload; ``given`` are the dotted paths that the file states."""
     paths = set(given)
-    if spec.routing.kind == "zipf" and "routing.zipf_exponent" not in paths:
-        yield Violation(("routing", "kind"), "zipf needs a zipf_exponent; add zipf_exponent: 1.0")
-    if spec.routing.kind == "uniform" and np.any(np.asarray(spec.routing.zipf_exponent) != 0):
-        yield Violation(
-            ("routing", "zipf_exponent"), "has no meaning with kind: uniform; write kind: zipf or leave it out"
-        )
+    yield from routing_violations(spec.routing, paths)
     if isinstance(spec.model, Model):
         for field, message in model_contradictions(spec.model):
             yield Violation(("model", field), message)
     if (spec.sensitivity.rule is None) == (spec.sensitivity.file is None):
         both = "not both" if spec.sensitivity.rule else "none is given"
         yield Violation(("sensitivity",), f"give exactly one of rule and file ({both})")
+
+
+def routing_violations(routing: Routing, paths: Collection[str]) -> Iterator[Violation]:
+    """Routing values that are missing for the kind, or have no meaning with it."""
+    kind = routing.kind
+    if kind == "zipf" and "routing.zipf_exponent" not in paths:
+        yield Violation(("routing", "kind"), "zipf needs a zipf_exponent; add zipf_exponent: 1.0")
+    if kind != "zipf" and np.any(np.asarray(routing.zipf_exponent) != 0):
+        message = f"has no meaning with kind: {kind}; write kind: zipf or leave it out"
+        yield Violation(("routing", "zipf_exponent"), message)
+    if kind != "zipf" and np.any(np.asarray(routing.norm_load_rank_correlation) != 0):
+        why = "all experts are equally busy" if kind == "uniform" else "the file says how busy each expert is"
+        message = f"has no meaning with kind: {kind}, {why}; write kind: zipf or leave it out"
+        yield Violation(("routing", "norm_load_rank_correlation"), message)
+    if kind == "trace" and np.any(np.asarray(routing.correlation) != 0):
+        message = "has no meaning with kind: trace, whose tokens are as correlated as they are; leave it out"
+        yield Violation(("routing", "correlation"), message)
+    if kind in ("measured", "trace") and routing.file is None:
+        columns = "layer,expert,probability" if kind == "measured" else "token,layer,expert"
+        yield Violation(("routing", "kind"), f"{kind} needs a file; add file: routing.csv with columns {columns}")
+    if kind in ("uniform", "zipf") and routing.file is not None:
+        message = f"has no meaning with kind: {kind}; write kind: measured or kind: trace, or leave it out"
+        yield Violation(("routing", "file"), message)
 
 
 def _names(parts: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Violation]:

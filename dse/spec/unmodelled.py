@@ -59,10 +59,6 @@ _TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
         Unmodelled("scenario.*", (), "write one scenario a file, as a mapping", covers=1),
         Unmodelled("scenario.phase", ("generate",), _ONE_SCENARIO),
         Unmodelled("scenario.new_tokens", (), "leave it out and write phase: decode with the context_tokens reached"),
-        Unmodelled("routing.kind", ("measured", "trace"), "write uniform, or zipf with a zipf_exponent", covers=1),
-        Unmodelled("routing.file", (), "leave it out and write kind: uniform, or zipf with a zipf_exponent"),
-        Unmodelled("routing.correlation", (), "leave it out; tokens of a batch choose independently"),
-        Unmodelled("routing.norm_load_rank_correlation", (), "leave it out; load does not depend on the norm"),
         Unmodelled(
             "sensitivity.rule",
             ("fisher", "frequency", "one_at_a_time", "mean_neuron_norm", "router_norm", "activation_norm", "load"),

@@ -17,7 +17,7 @@ from dse.cost.converter import (
 from dse.cost.technology import logic_area_factor, logic_energy_factor
 from dse.validation.comparison import Claim, Comparison, Row
 from dse.validation.files import read_json
-from dse.workload.routing import distinct_active_experts
+from dse.workload.batch import distinct_active_experts
 
 FILE = "formulas.json"
 

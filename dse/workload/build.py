@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
+from dse.errors import Problem, SpecError
 from dse.importers.huggingface import read_config
 from dse.spec.load import LoadedWorkload, load_workload_spec
 from dse.spec.model import Model
@@ -18,6 +21,8 @@ from dse.spec.scenario import Routing, Scenario, Sensitivity
 from dse.spec.values import with_values
 from dse.units import BITS_PER_BYTE, Quantity
 from dse.workload.blocks import Block, BlockClass, make_blocks
+from dse.workload.routing_file import READERS, RoutingTable
+from dse.workload.score_order import score_places
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,6 +41,10 @@ class Workload:
     multiple_choice: Path | None = None
     calibration_tokens: Path | None = None
     scores_file: Path | None = None
+    routing_table: RoutingTable | None = field(default=None, repr=False)
+    """What the routing file says; None without one."""
+    score_places: NDArray[np.int64] | None = field(default=None, repr=False)
+    """(layers with experts, n_experts): place of each expert in the order of scores of its layer, 0 the highest."""
     provenance: Mapping[str, Provenance] = field(default_factory=dict, repr=False)
     digest: str = ""
     loaded: LoadedWorkload | None = field(default=None, repr=False)
@@ -61,10 +70,21 @@ class Workload:
         """A copy with other values at dotted paths under ``scenario`` and ``routing``.
 
         Raises:
-            SpecError: unknown path, or a value its field does not allow.
+            SpecError: unknown path, a value its field does not allow, or another routing file.
         """
+        if "routing.file" in values:
+            message = "is read with the workload; load it again with this value among its overrides"
+            raise SpecError([Problem(message, "routing.file")])
         changed, digest = with_values(self, values, roots=("scenario", "routing"), digest=self.digest)
         return replace(changed, digest=digest)
+
+    def with_score_order(self, scores: pd.DataFrame) -> Workload:
+        """A copy that knows the order of the experts' scores, for ``routing.norm_load_rank_correlation``.
+
+        Args:
+            scores: columns kind, layer, expert, score; as ``score_blocks`` gives it.
+        """
+        return replace(self, score_places=score_places(scores, self.model))
 
 
 def load_workload(path: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()) -> Workload:
@@ -81,6 +101,11 @@ def load_workload(path: str | Path, overrides: Mapping[str, object] | Sequence[s
         return None if name is None else loaded.path_of(name, key)
 
     evaluation, calibration = spec.evaluation, spec.calibration
+    routing_file = file(spec.routing.file, "routing.file")
+    table = None if routing_file is None else READERS[spec.routing.kind](routing_file, model)
+    digest = loaded.digest
+    if routing_file is not None:
+        digest = hashlib.sha256(digest.encode() + routing_file.read_bytes()).hexdigest()
     return Workload(
         name=spec.name,
         model=model,
@@ -93,8 +118,9 @@ def load_workload(path: str | Path, overrides: Mapping[str, object] | Sequence[s
         multiple_choice=file(evaluation.multiple_choice, "evaluation.multiple_choice") if evaluation else None,
         calibration_tokens=file(calibration.tokens, "calibration.tokens") if calibration else None,
         scores_file=file(spec.sensitivity.file, "sensitivity.file"),
+        routing_table=table,
         provenance=loaded.provenance,
-        digest=loaded.digest,
+        digest=digest,
         loaded=loaded,
     )
 
@@ -115,8 +141,3 @@ def tokens_in_view(model: Model, tokens: Quantity) -> Quantity:
         return tokens
     windowed = model.n_windowed_layers / model.n_layers
     return (1 - windowed) * tokens + windowed * np.minimum(tokens, model.window_tokens)
-
-
-def active_tokens(visits_per_token: Quantity, tokens: Quantity) -> Quantity:
-    """Probability that a block is active in a step of that many independent tokens: 1 − (1 − λ)^n."""
-    return np.asarray(-np.expm1(np.asarray(tokens) * np.log1p(-np.minimum(visits_per_token, 1 - 1e-16))))

@@ -1,14 +1,15 @@
-"""How often blocks are used: visits per token, and the busiest expert of a batch."""
+"""How often blocks are used: visits per token of every expert, by the routing of the workload."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr
+from scipy.special import ndtri
 
+from dse.errors import Problem, SpecError
 from dse.workload.build import Workload
+
+# L layers with experts, E experts
 
 Array = NDArray[np.float64]
 
@@ -16,17 +17,49 @@ Array = NDArray[np.float64]
 def expert_visits(workload: Workload) -> Array:
     """Expected visits per token of every routed expert, shape (layers with experts, n_experts).
 
-    Uniform: k/E. Zipf: popularity ∝ rank^-s over a random order of the experts of each layer, scaled so that a
-    layer's visits add up to k while none exceeds one visit per token.
+    Uniform: k/E. Zipf: popularity ∝ rank^-s over an order of the experts of each layer, scaled so that a layer's
+    visits add up to k while none exceeds one visit per token. Measured, trace: from the file.
+
+    Raises:
+        SpecError: measured routing without a file, or an order by score where no scores are known.
     """
     model, routing = workload.model, workload.routing
     n_layers = model.n_moe_layers
     if routing.kind == "uniform":
         return np.full((n_layers, model.n_experts), model.top_k / model.n_experts)
+    if routing.kind in ("measured", "trace"):
+        if workload.routing_table is None or (workload.routing_table.trace is not None) != (routing.kind == "trace"):
+            raise SpecError([Problem(f"{routing.kind} routing needs its file; load the workload with it", "routing")])
+        return workload.routing_table.visits
     popularity = np.arange(1, model.n_experts + 1, dtype=np.float64) ** -float(routing.zipf_exponent)
     ranked = cap_at_one(popularity, float(model.top_k))
-    generator = np.random.default_rng(routing.seed)
-    return np.stack([ranked[generator.permutation(model.n_experts)] for _ in range(n_layers)])
+    return np.stack([ranked[place] for place in popularity_places(workload)])
+
+
+def popularity_places(workload: Workload) -> NDArray[np.int64]:
+    """(L, E): place of each expert in the order of popularity of its layer, 0 the most popular.
+
+    At random, one order per layer; with a ``norm_load_rank_correlation`` R, so that the expected Spearman
+    correlation of popularity and score is R: the order of ``r·z(score) + √(1−r²)·noise`` with normal scores z and
+    ``r = 2 sin(π R/6)``, the correlation of two normal variables whose ranks correlate by R.
+
+    Source: K. Pearson, "On further methods of determining correlation", Drapers' Company Memoirs IV, 1907.
+    """
+    model, routing = workload.model, workload.routing
+    generator, n_experts = np.random.default_rng(routing.seed), model.n_experts
+    rank_correlation = float(routing.norm_load_rank_correlation)
+    if rank_correlation == 0:
+        return np.stack([generator.permutation(n_experts) for _ in range(model.n_moe_layers)])
+    if workload.score_places is None:
+        message = (
+            "needs the order of the experts' scores: use workload.with_score_order(score_blocks(workload)), or write 0"
+        )
+        raise SpecError([Problem(message, "routing.norm_load_rank_correlation")])
+    normal = ndtri((n_experts - workload.score_places - 0.5) / n_experts)
+    pearson = 2 * np.sin(np.pi * rank_correlation / 6)
+    noise = generator.standard_normal(normal.shape)
+    mixed = pearson * normal + np.sqrt(max(0.0, 1 - pearson**2)) * noise
+    return np.argsort(np.argsort(-mixed, axis=1, kind="stable"), axis=1)
 
 
 def cap_at_one(popularity: Array, total: float) -> Array:
@@ -66,33 +99,3 @@ def visits_per_token(workload: Workload) -> Array:
             for block in workload.blocks
         ]
     )
-
-
-def distinct_active_experts(visits: Array, tokens: float) -> float:
-    """Expected number of distinct experts that n independent tokens visit: Σ_e 1 − (1 − λ_e)^n."""
-    return float(np.sum(-np.expm1(tokens * np.log1p(-np.minimum(visits, 1 - 1e-16)))))
-
-
-def expected_busiest(visits: Array, tokens: float) -> float:
-    """Expected visits of the busiest of several experts in a step of n independent tokens.
-
-    ``E[max] = Σ_m 1 − Π_e P(N_e ≤ m)`` with N_e binomial(n, λ_e), taken as independent between experts; their
-    weak negative dependence (the visits of a token add up to k) makes this an upper estimate by under two per
-    cent for E ≥ 16 (a Monte-Carlo test holds it to that).
-    """
-    if len(visits) == 0:
-        return 0.0
-    values, counts = np.unique(np.round(visits, 12), return_counts=True)
-    return _expected_busiest(tuple(values.tolist()), tuple(counts.tolist()), round(tokens))
-
-
-@lru_cache(maxsize=65536)
-def _expected_busiest(values: tuple[float, ...], counts: tuple[int, ...], tokens: int) -> float:
-    visits, repeats = np.asarray(values), np.asarray(counts)
-    mean, std = tokens * visits.max(), np.sqrt(tokens * visits.max())
-    low = max(0, int(mean - 12 * std) - 1)
-    high = min(tokens, int(mean + 14 * std) + 40)
-    m = np.arange(low, high, dtype=np.float64)[:, None]
-    below = bdtr(m, tokens, np.minimum(visits, 1.0))  # (M, V)
-    log_all = np.sum(repeats * np.log(np.maximum(below, 1e-300)), axis=1)
-    return low + float(np.sum(-np.expm1(log_all)))

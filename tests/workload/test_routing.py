@@ -3,50 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dse.workload.build import active_tokens, load_workload
+from dse.workload.batch import active_probability, distinct_active_experts
+from dse.workload.build import load_workload
 from dse.workload.routing import (
     cap_at_one,
-    distinct_active_experts,
-    expected_busiest,
     expert_visits,
     visits_per_token,
 )
-
-
-def sampled_counts(visits, tokens, draws, seed):
-    """Visits of each expert in steps of tokens that choose top_k different experts each (uniform popularity)."""
-    generator = np.random.default_rng(seed)
-    n_experts, top_k = len(visits), round(visits.sum())
-    counts = np.zeros((draws, n_experts))
-    for draw in range(draws):
-        order = generator.random((tokens, n_experts)).argsort(axis=1)[:, :top_k]
-        counts[draw] = np.bincount(order.ravel(), minlength=n_experts)
-    return counts
 
 
 @pytest.mark.parametrize(("batch", "expected"), [(1, 6.0), (4, 20.8), (16, 50.75), (64, 63.9)])
 def test_distinct_active_experts_of_uniform_routing(batch, expected):
     # by hand: 64 (1 - (1 - 6/64)^B)
     assert distinct_active_experts(np.full(64, 6 / 64), batch) == pytest.approx(expected, abs=0.06)
-
-
-@pytest.mark.parametrize("tokens", [1, 8, 32])
-def test_busiest_expert_agrees_with_sampling(tokens):
-    visits = np.full(64, 8 / 64)
-    counts = sampled_counts(visits, tokens, draws=3000, seed=1)
-    assert expected_busiest(visits, tokens) == pytest.approx(counts.max(axis=1).mean(), rel=0.02)
-
-
-def test_busiest_expert_of_one_token_is_one_visit():
-    assert expected_busiest(np.full(16, 1.0), 1) == pytest.approx(1.0)
-    assert expected_busiest(np.array([]), 5) == 0.0
-
-
-@given(st.integers(1, 64), st.integers(1, 5000))
-def test_busiest_expert_lies_between_mean_and_all_tokens(n_experts, tokens):
-    visits = np.full(n_experts, min(1.0, 4 / n_experts))
-    busiest = expected_busiest(visits, tokens)
-    assert tokens * visits.max() - 1e-6 <= busiest <= tokens + 1e-6
 
 
 def test_zipf_visits_add_up_to_top_k_and_stay_below_one():
@@ -77,5 +46,5 @@ def test_visits_of_dense_blocks_and_of_the_head():
 
 
 def test_probability_of_use_grows_with_tokens():
-    active = np.asarray(active_tokens(np.float64(0.125), np.array([1.0, 2.0, 1000.0])))
+    active = np.asarray(active_probability(np.array(0.125), np.array([1.0, 2.0, 1000.0]), 0.0))
     assert active.tolist() == pytest.approx([0.125, 1 - 0.875**2, 1.0])

@@ -1,0 +1,127 @@
+"""Busy time of the busiest tile of every analog group in a stage: one tier of a tile works at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.cost.table import CostTable
+from dse.evaluation.packed import PackedTiles
+from dse.evaluation.profile import Entry
+from dse.spec.architecture import AnalogCore, Architecture
+from dse.workload.batch import LayerRouting
+from dse.workload.build import Workload
+from dse.workload.busiest import Busiest, TileContents
+
+# P design points, N blocks of a group in a stage
+
+Array = NDArray[np.float64]
+
+
+class TileLoad(NamedTuple):
+    """Time that the busiest tile works in one stage of one layer, (P,) [ns]."""
+
+    mean: Array
+    std: Array
+    """Standard deviation from step to step, because tokens choose at random."""
+
+
+def tile_loads(
+    arch: Architecture,
+    workload: Workload,
+    costs: CostTable,
+    entries: Sequence[Entry],
+    *,
+    packed: Mapping[str, PackedTiles],
+    tokens: Array,
+) -> dict[str, TileLoad]:
+    """Load of the busiest tile of each analog group in a stage.
+
+    Tiles hold what the mapping's slices say where they are given for this design, else slices in the order of
+    execution, one per tile, round the tiles again when all have one.
+    """
+    loads: dict[str, TileLoad] = {}
+    for core in arch.analog_cores:
+        own = [e for e in entries if costs.options[e.option_index].group == core.name]
+        if not own:
+            continue
+        n_tiles = np.broadcast_to(np.asarray(arch.n_tiles(core), np.float64), tokens.shape)
+        per_block = [costs.units[:, e.class_index, e.option_index] for e in own]
+        slices = sum(e.n_blocks * units for e, units in zip(own, per_block, strict=True))
+        latency = np.maximum.reduce([mean_product_ns(arch, core, costs, e) for e in own])
+        if any(e.routing is not None for e in own):
+            shared = slices > n_tiles
+            columns = [tokens, *(np.where(shared, c, 0.0) for c in (n_tiles, *per_block))]
+            at, inverse = distinct(columns)
+            found = np.array([
+                routed_load(own, [float(u[i]) for u in per_block], float(n_tiles[i]), packed.get(core.name), tokens[i])
+                for i in at
+            ])  # fmt: skip
+            loads[core.name] = TileLoad(found[inverse, 0] * latency, found[inverse, 1] * latency)
+        else:
+            visits = np.maximum.reduce([np.asarray(e.visits(workload), np.float64) / e.n_blocks for e in own])
+            per_tile = np.ceil(slices / n_tiles)
+            tiles = packed.get(core.name)
+            if tiles is not None:
+                per_tile = np.where(slices == tiles.n_slices, float(tiles.held.sum(axis=1).max()), per_tile)
+            loads[core.name] = TileLoad(visits * per_tile * latency, np.zeros(tokens.shape))
+    return loads
+
+
+def mean_product_ns(arch: Architecture, core: AnalogCore, costs: CostTable, entry: Entry) -> Array:
+    """Mean time of one product of a block over its slices, (P,) [ns]."""
+    at = (slice(None), entry.class_index, entry.option_index)
+    return np.asarray(costs.compute_ns_per_visit[at] * arch.n_tiles(core) / costs.units[at])
+
+
+def distinct(columns: Sequence[Array]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A position of each different row of some columns, and for every row which of them it equals."""
+    code = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        if np.ptp(column) > 0 or column is columns[0]:
+            values, inverse = np.unique(column, return_inverse=True)
+            code = np.unique(code * len(values) + inverse, return_inverse=True)[1]
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    return first, inverse
+
+
+def routed_load(
+    own: Sequence[Entry], slices_per_block: Sequence[float], n_tiles: float, packed: PackedTiles | None, tokens: float
+) -> Busiest:
+    """Mean and spread of the products of the busiest tile in a stage with routed experts."""
+    routing = next(e.routing for e in own if e.routing is not None)
+    names = [name for e in own for name in e.names]
+    expert = [int(x) for e in own for x in (e.experts if e.routing is not None else np.full(e.n_blocks, -1))]
+    per_block = np.repeat([round(s) for s in slices_per_block], [e.n_blocks for e in own])
+    if packed is not None and packed.n_slices == per_block.sum() and set(names) == set(packed.blocks):
+        held = packed.held[:, [packed.blocks.index(name) for name in names]]
+    elif per_block.sum() <= n_tiles:
+        held = np.eye(len(names), dtype=np.int64)
+    else:
+        held = round_robin(per_block, round(n_tiles))
+    return routing.busiest(tokens, tile_contents(routing, held, np.array(expert)))
+
+
+def tile_contents(routing: LayerRouting, held: NDArray[np.int64], expert: NDArray[np.int64]) -> TileContents:
+    """Slices by expert of the layer; blocks that every token uses (−1) apart."""
+    by_expert = np.zeros((len(held), len(routing.visits)), dtype=np.int64)
+    by_expert[:, expert[expert >= 0]] = held[:, expert >= 0]
+    return TileContents(by_expert, held[:, expert < 0].sum(axis=1))
+
+
+def round_robin(slices_per_block: NDArray[np.int64], n_tiles: int) -> NDArray[np.int64]:
+    """(S, N): what different tiles hold when slices go to tile 0, 1, 2 … and round again.
+
+    >>> round_robin(np.array([2, 2]), 3).tolist()
+    [[1, 1], [1, 0], [0, 1]]
+    """
+    ends = np.cumsum(slices_per_block)
+    starts = np.unique(np.concatenate([[0], ends % n_tiles]))
+    slots = starts[:, None] + n_tiles * np.arange(-(-int(ends[-1]) // n_tiles))
+    block = np.searchsorted(ends, slots, side="right")
+    held = np.zeros((len(starts), len(ends) + 1), dtype=np.int64)
+    np.add.at(held, (np.arange(len(starts))[:, None], block), 1)
+    return held[:, :-1]

@@ -1,0 +1,162 @@
+"""The busiest tile of a batch: mean and spread of the largest number of visits, when tokens choose at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.workload.fixed_sum import Binomials, Summands, log_sum_probability
+from dse.workload.tile_counts import Counts, TileSets, lattice_counts, tile_sets
+
+# E experts, S sets of experts that share a tile, C counts, M levels
+
+Array = NDArray[np.float64]
+CERTAIN = 1 - 1e-12
+"""Visits per token from which an expert is used by every token."""
+LOWEST, HIGHEST = -60.0, 1e-9
+"""Levels are considered while the log of the probability lies in this range below 0."""
+MOST_LEVELS = 24
+"""Levels at which the effect of the known sum is worked out; between them it is interpolated."""
+
+
+class Busiest(NamedTuple):
+    """Visits of the busiest tile in a step."""
+
+    mean: float
+    std: float
+    """Standard deviation from step to step, not of the mean."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileContents:
+    """Which blocks of one layer the tiles hold: one row per kind of tile, in the order of the tiles."""
+
+    held: NDArray[np.int64]
+    """(S, E): slices of each expert on the tile; experts that are elsewhere have empty columns."""
+    always: NDArray[np.int64]
+    """(S,): slices on the tile that every token uses (shared expert, dense FFN)."""
+
+
+def busiest_tile(
+    visits: Array, tokens: float, contents: TileContents, *, copied: int = 0, choice: NDArray[np.bool_] | None = None
+) -> Busiest:
+    """Visits of the busiest tile in a step of n tokens, each of which chooses Σ λ different experts.
+
+    ``E[max] = Σ_m 1 − P(all tiles ≤ m)``. The tiles' loads are sums of binomial counts; a chain of tiles that share
+    experts is taken as Markov (exact when tiles hold different experts), and the fixed number of choices per token,
+    which makes the counts negatively dependent, enters as the probability that independent counts add up to n·k,
+    by a saddle point (see ``fixed_sum``). Tests hold the mean to sampling.
+
+    Args:
+        visits: (E,) expected visits per token λ_e of every expert of the layer, also of those elsewhere.
+        tokens: n, tokens of a step that choose independently; between whole numbers the result is interpolated.
+        contents: what the tiles hold.
+        copied: further tokens, which all make the same choice.
+        choice: (E,) the experts of that choice.
+    """
+    used = contents.held.any(axis=1) | (contents.always > 0)
+    if not used.any() or tokens + copied <= 0:
+        return Busiest(0.0, 0.0)
+    held, always = contents.held[used], contents.always[used]
+    of_copied = copied * (held @ choice) if choice is not None else np.zeros_like(always)
+    low = int(np.floor(tokens + 1e-9))
+    fraction = max(0.0, tokens - low)
+    ends = [
+        _busiest(visits.tobytes(), n, held.tobytes(), (always * (n + copied) + of_copied).tobytes())
+        for n in ((low,) if fraction < 1e-9 else (low, low + 1))
+    ]
+    return Busiest(*(float(np.interp(fraction, [0, 1][: len(ends)], part)) for part in zip(*ends, strict=True)))
+
+
+@lru_cache(maxsize=65536)
+def _busiest(visit_bytes: bytes, n: int, held_bytes: bytes, fixed_bytes: bytes) -> Busiest:
+    visits = np.round(np.frombuffer(visit_bytes), 12)
+    held = np.frombuffer(held_bytes, np.int64).reshape(-1, len(visits))
+    fixed = np.frombuffer(fixed_bytes, np.int64) + n * (held @ (visits >= CERTAIN))
+    base = int(fixed.max())
+    random = (visits < CERTAIN) & (visits > 0)
+    held, visits = held[:, random], visits[random]
+    if not held.any() or n == 0:
+        return Busiest(float(base), 0.0)
+    if len(held) == 1 and held.min() == held.max():
+        return Busiest(float(base + n * visits.sum() * held[0, 0]), 0.0)
+    counts = lattice_counts(visits, n, held)
+    shift = np.round((fixed - base) / counts.step).astype(np.int64)
+    sets = tile_sets(counts, held, shift)
+    levels, below = all_below(sets, *elsewhere(counts, held, visits, n))
+    above = np.maximum(0.0, 1 - below)
+    mean = levels[0] + above.sum()
+    square = levels[0] ** 2 + (above * (2 * levels + 1)).sum()
+    std = counts.step * np.sqrt(max(0.0, square - mean**2))
+    most_used = float((fixed + n * (held @ visits)).max())
+    return Busiest(max(float(base + counts.step * mean), most_used), float(std))
+
+
+FEW_KINDS = 6
+"""Kinds of popularity up to which experts elsewhere are summed over their widened counts."""
+
+
+def elsewhere(counts: Counts, held: NDArray[np.int64], visits: Array, n: int) -> tuple[Summands, Binomials]:
+    """Experts that no tile of the group holds: they take part in the choices of a token all the same."""
+    outside = ~held.any(axis=0)
+    kinds, first, count = np.unique(counts.of_expert[outside], return_index=True, return_counts=True)
+    if len(kinds) > FEW_KINDS:
+        binomials = Binomials(n, visits[outside][first], count.astype(np.float64), counts.step)
+        kinds, count = kinds[:0], count[:0]
+    else:
+        binomials = Binomials(n, visits[:0], visits[:0], counts.step)
+    return Summands(counts.pmf[kinds], counts.plain[kinds], count.astype(np.float64)), binomials
+
+
+def all_below(sets: TileSets, free: Summands, others: Binomials) -> tuple[Array, Array]:
+    """Levels m (lattice steps) and P(load of every tile ≤ m) at each."""
+    every = np.arange(sets.plain.shape[1])
+    below = np.minimum(np.cumsum(sets.plain, axis=1), 1.0)
+    single = np.stack([up_to(c, every - s) for c, s in zip(below, sets.shift, strict=True)])  # (V, M)
+    log_single = np.log(np.maximum(single, 1e-300))
+    log_all = sets.count @ log_single
+    window = np.flatnonzero((log_all > LOWEST) & (log_all < -HIGHEST))
+    if len(window) == 0:
+        window = every[-1:]
+    log_single, log_all, levels = log_single[:, window], log_all[window], every[window]
+    for pair in sets.pairs:
+        index = levels[:, None] - np.arange(len(pair.shared))[None, :]
+        both = (
+            pair.shared
+            * up_to(np.cumsum(pair.only_first), index - sets.shift[pair.first])
+            * up_to(np.cumsum(pair.only_second), index - sets.shift[pair.second])
+        ).sum(axis=1)
+        gain = np.log(np.maximum(both, 1e-300)) - log_single[pair.first] - log_single[pair.second]
+        log_all = log_all + pair.n_pairs * np.maximum(0.0, gain)
+    log_all = log_all + fixed_sum_effect(sets, free, others, levels, log_single)
+    return levels.astype(np.float64), np.maximum.accumulate(np.exp(np.minimum(log_all, 0.0)))
+
+
+def fixed_sum_effect(
+    sets: TileSets, free: Summands, others: Binomials, levels: NDArray[np.int64], log_single: Array
+) -> Array:
+    """Log P(all ≤ m | the counts add up to n·k) − log Π P(≤ m), for tiles that share no expert, (M,)."""
+    own = sets.count * sets.share
+    some = np.arange(len(levels))
+    if len(levels) > MOST_LEVELS:
+        some = np.unique(np.round(np.linspace(0, len(levels) - 1, MOST_LEVELS)).astype(np.int64))
+    widths = [table.shape[1] for table in (sets.pmf, free.pmf) if len(table)]
+
+    def join(first: Array, second: Array) -> Array:
+        return np.concatenate([np.pad(t, ((0, 0), (0, max(widths) - t.shape[1]))) for t in (first, second) if len(t)])
+
+    summands = Summands(join(sets.pmf, free.pmf), join(sets.plain, free.plain), np.concatenate([own, free.count]))
+    cap = np.full((len(summands.count), len(some) + 1), max(widths))
+    cap[: len(own), :-1] = levels[some] - sets.shift[:, None]
+    log_sum = log_sum_probability(summands, others, cap)
+    effect = np.maximum(log_sum[:-1] - log_sum[-1], -1e4) - own @ log_single[:, some]
+    return np.asarray(np.interp(levels, levels[some], effect))
+
+
+def up_to(cumulative: Array, index: NDArray[np.int64]) -> Array:
+    """Cumulative probability at an index; 0 below the table and its last value above."""
+    return np.where(index >= 0, cumulative[np.clip(index, 0, len(cumulative) - 1)], 0.0)

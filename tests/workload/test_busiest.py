@@ -1,0 +1,164 @@
+"""The busiest tile of a batch against sampling, and its laws."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dse.evaluation.tile_load import round_robin
+from dse.workload.batch import LayerRouting, active_probability, fixed_size_choice
+from dse.workload.busiest import TileContents, busiest_tile
+from dse.workload.routing import cap_at_one
+
+SEEDS = range(8)
+
+
+def sampled_counts(visits, tokens, draws, seed):
+    """(draws, E): visits of each expert in steps of tokens that choose Σ λ different experts each."""
+    generator = np.random.default_rng(seed)
+    n_experts, top_k = len(visits), round(visits.sum())
+    counts = np.zeros((draws, n_experts))
+    if np.ptp(visits) == 0:
+        chosen = generator.random((draws, tokens, n_experts)).argpartition(top_k - 1, axis=2)[:, :, :top_k]
+        np.add.at(counts, (np.arange(draws)[:, None, None], chosen), 1)
+        return counts
+    for draw, _ in itertools.product(range(draws), range(tokens)):
+        counts[draw] += fixed_size_choice(visits, generator)
+    return counts
+
+
+def separate(n_experts, n_here=None):
+    here = np.arange(n_experts) < (n_experts if n_here is None else n_here)
+    return TileContents(np.diag(here.astype(np.int64)), np.zeros(n_experts, np.int64))
+
+
+def shared_tiles(n_experts, slices, n_tiles, always=0):
+    held = round_robin(np.array([slices] * n_experts + [always] * (always > 0)), n_tiles)
+    return TileContents(held[:, :n_experts], held[:, n_experts:].sum(axis=1))
+
+
+GRID = [
+    # experts, top_k, tokens, tiles: every expert on its own, some experts elsewhere, tiles that hold two or more
+    (64, 8, 1, separate(64)),
+    (64, 8, 4, separate(64)),
+    (64, 8, 32, separate(64)),
+    (64, 8, 32, separate(64, 48)),
+    (16, 4, 8, separate(16)),
+    (8, 2, 2, separate(8)),
+    (8, 2, 64, separate(8)),
+    (2, 1, 16, separate(2)),
+    (64, 8, 8, shared_tiles(64, 24, 768)),
+    (64, 8, 32, shared_tiles(64, 24, 768)),
+    (64, 8, 16, shared_tiles(64, 24, 700)),
+    (32, 4, 64, shared_tiles(32, 6, 100)),
+    (16, 4, 16, shared_tiles(16, 4, 32, always=4)),
+]
+
+
+@pytest.mark.parametrize(("n_experts", "top_k", "tokens", "contents"), GRID)
+def test_busiest_tile_agrees_with_sampling_within_one_per_cent(n_experts, top_k, tokens, contents):
+    visits = np.full(n_experts, top_k / n_experts)
+    draws = max(60, 40_000 // (tokens * n_experts))
+    per_seed = [sampled_counts(visits, tokens, draws, seed) for seed in SEEDS]
+    loads = [(counts @ contents.held.T + tokens * contents.always).max(axis=1) for counts in per_seed]
+    means = np.array([load.mean() for load in loads])
+    found = busiest_tile(visits, tokens, contents)
+    allowed = 0.01 * means.mean() + 3 * means.std(ddof=1) / np.sqrt(len(SEEDS))
+    assert abs(found.mean - means.mean()) <= allowed
+    assert found.std == pytest.approx(np.concatenate(loads).std(), rel=0.12, abs=0.02)
+
+
+def test_skewed_popularity_agrees_with_sampling():
+    visits = cap_at_one(np.arange(1, 33.0) ** -0.8, 4.0)
+    counts = np.concatenate([sampled_counts(visits, 16, 100, seed) for seed in SEEDS])
+    found, largest = busiest_tile(visits, 16, separate(32)), counts.max(axis=1)
+    assert abs(found.mean - largest.mean()) <= 0.01 * largest.mean() + 3 * largest.std() / np.sqrt(len(largest))
+
+
+def test_busiest_of_one_token_and_of_none():
+    assert busiest_tile(np.full(16, 0.25), 1, separate(16)).mean == pytest.approx(1.0)
+    assert busiest_tile(np.full(16, 1.0), 5, separate(16)) == (5.0, 0.0)
+    assert busiest_tile(np.full(4, 0.5), 0, separate(4)) == (0.0, 0.0)
+
+
+def test_two_experts_by_hand():
+    # by hand: two tokens choose one of two experts each; both the same with probability 1/2: (2 + 1)/2
+    assert busiest_tile(np.array([0.5, 0.5]), 2, separate(2)).mean == pytest.approx(1.5, rel=5e-3)
+
+
+def test_a_tile_that_holds_all_experts_of_a_layer_does_not_vary():
+    one = TileContents(np.ones((1, 8), np.int64), np.zeros(1, np.int64))
+    assert busiest_tile(np.full(8, 0.25), 10, one) == (20.0, 0.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 64), st.integers(1, 4), st.integers(1, 3000), st.integers(1, 3), st.data())
+def test_busiest_lies_between_the_mean_load_and_all_tokens(n_experts, top_k, tokens, slices, data):
+    top_k = min(top_k, n_experts)
+    n_tiles = data.draw(st.integers(1, 2 * n_experts * slices))
+    contents = shared_tiles(n_experts, slices, n_tiles)
+    visits = np.full(n_experts, top_k / n_experts)
+    found = busiest_tile(visits, tokens, contents)
+    assert found.mean >= (tokens * (contents.held @ visits)).max() - 1e-6
+    assert found.mean <= tokens * contents.held.sum(axis=1).max() + 1e-6
+    assert found.std >= 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 64), st.integers(1, 400))
+def test_more_tokens_never_make_the_busiest_tile_less_busy(n_experts, tokens):
+    visits = np.full(n_experts, 2 / n_experts)
+    times = [busiest_tile(visits, tokens + extra, separate(n_experts)).mean for extra in (0, 0.5, 1, 5)]
+    assert np.all(np.diff(times) >= -1e-3 * times[0])
+
+
+@pytest.mark.parametrize("correlation", [0.3, 0.8])
+def test_correlated_tokens_agree_with_sampling(correlation):
+    visits, tokens, generator = np.full(16, 0.25), 12, np.random.default_rng(5)
+    counts = np.zeros((4000, 16))
+    for step in range(len(counts)):
+        choice = fixed_size_choice(visits, generator)
+        for _ in range(tokens):
+            alike = generator.random() < correlation
+            counts[step] += choice if alike else fixed_size_choice(visits, generator)
+    routing = LayerRouting(visits, correlation, None)
+    found = routing.busiest(tokens, separate(16))
+    assert found.mean == pytest.approx(counts.max(axis=1).mean(), rel=0.012)
+    assert found.std == pytest.approx(counts.max(axis=1).std(), rel=0.1)
+    active = routing.active(np.array([tokens]), np.arange(16))
+    assert active.sum() == pytest.approx((counts > 0).sum(axis=1).mean(), rel=0.01)
+
+
+def test_fully_correlated_tokens_all_use_the_same_experts():
+    routing = LayerRouting(np.full(64, 6 / 64), 1.0, None)
+    assert routing.active(np.array([1.0, 16.0]), np.arange(64)).sum(axis=1) == pytest.approx([6.0, 6.0])
+    assert routing.busiest(16, separate(64)).mean == pytest.approx(16.0)
+
+
+def test_more_correlation_uses_fewer_experts_and_loads_tiles_more():
+    routings = [LayerRouting(np.full(64, 0.125), c, None) for c in (0.0, 0.2, 0.5, 0.9, 1.0)]
+    active = [r.active(np.array([16.0]), np.arange(64)).sum() for r in routings]
+    loads = [r.busiest(16, separate(64)).mean for r in routings]
+    assert np.all(np.diff(active) < 0)
+    assert np.all(np.diff(loads) > 0)
+
+
+def test_a_trace_is_cut_into_steps_of_consecutive_tokens():
+    trace = np.array([[0, 1], [0, 2], [3, 1]])
+    routing = LayerRouting(np.array([2, 2, 1, 1]) / 3, 0.0, trace)
+    # by hand: steps of two tokens are 0 1 0 2 and 0 2 3 1; expert 0 is in both, 3 in one; 2 and 1 visits of the busiest
+    assert routing.active(np.array([2.0]), np.arange(4)).tolist() == [[1.0, 1.0, 1.0, 0.5]]
+    assert routing.busiest(2, separate(4)) == pytest.approx((1.5, 0.5))
+
+
+def test_probability_of_use_by_hand():
+    # by hand: 1 - (3/4)^2; all tokens alike: 1/4
+    assert active_probability(np.array(0.25), np.array(2.0), 0.0) == pytest.approx(0.4375)
+    assert active_probability(np.array(0.25), np.array(2.0), 1.0) == pytest.approx(0.25)
+
+
+def test_slices_go_round_the_tiles():
+    # by hand: three blocks of two slices on four tiles: 0 0 1 1 / 2 2 - -
+    assert round_robin(np.array([2, 2, 2]), 4).tolist() == [[1, 0, 1], [0, 1, 0]]
