@@ -41,6 +41,8 @@ class Explanation:
     traffic: Node
     """Bytes of a token."""
     tokens_per_step: float
+    serving_fraction: float = 1.0
+    """Share of all time that is left beside drift refresh."""
 
     def tree(self, metric: str) -> Node:
         """The tree of a metric.
@@ -56,7 +58,7 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """The trees as JSON objects."""
         trees = {name: getattr(self, name).to_dict() for name in TREES}
-        return {**trees, "tokens_per_step": self.tokens_per_step}
+        return {**trees, "tokens_per_step": self.tokens_per_step, "serving_fraction": self.serving_fraction}
 
 
 def explanation_of_document(record: MappingABC[str, Any]) -> Explanation:
@@ -66,7 +68,11 @@ def explanation_of_document(record: MappingABC[str, Any]) -> Explanation:
         KeyError, TypeError: it is none.
     """
     trees = {name: node_of_document(record[name]) for name in TREES}
-    return Explanation(**trees, tokens_per_step=float(record["tokens_per_step"]))
+    return Explanation(
+        **trees,
+        tokens_per_step=float(record["tokens_per_step"]),
+        serving_fraction=float(record["serving_fraction"]),
+    )
 
 
 def explain_design(arch: Architecture, workload: Workload, mapping: Mapping) -> Explanation:
@@ -81,12 +87,14 @@ def explain_design(arch: Architecture, workload: Workload, mapping: Mapping) -> 
     if n_points(arch) > 1 or n_points(workload) > 1:
         raise SpecError("one design is explained at a time, the architecture or workload stands for several")
     design = Opened(arch=arch, workload=workload, influence=influence(arch, workload, mapping))
+    evaluation = design.influence.evaluation
     return Explanation(
         energy=explain_energy(design),
         latency=explain_latency(design),
         area=explain_area(design),
         traffic=explain_bytes(design),
-        tokens_per_step=float(np.ravel(design.influence.evaluation.tokens_per_step)[0]),
+        tokens_per_step=float(np.ravel(evaluation.tokens_per_step)[0]),
+        serving_fraction=1.0 - float(np.ravel(evaluation.time_lost_fraction)[0]),
     )
 
 
@@ -186,9 +194,9 @@ def explain_bytes(design: Opened) -> Node:
 
 
 def tokens_per_s(found: Explanation) -> Node:
-    """Tokens of a step over its time."""
+    """Tokens of a step over its time, less the time of drift refresh."""
     tokens = Node(name="tokens of a step", value=found.tokens_per_step, unit="", rule="product")
-    return quotient("tokens_per_s", tokens, found.latency, "1/s", scale=NS_PER_S)
+    return quotient("tokens_per_s", tokens, found.latency, "1/s", scale=found.serving_fraction * NS_PER_S)
 
 
 def tokens_per_j(found: Explanation) -> Node:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingABC
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -24,12 +24,15 @@ from dse.workload.build import Workload
 # P = 1 + n inputs design points: the nominal design, then one with each input changed
 
 Array = NDArray[np.float64]
-FACTORS: Final = (2.0, 0.5)
-"""Factors on an input, in the order in which they are tried; a share cannot always be doubled."""
+FACTORS: Final = (1.001, 0.999, 2.0, 0.5)
+"""Factors on an input, in the order in which they are tried: small ones, so that what binds stays the same; what counts
+things can be doubled or halved only."""
 WORKLOAD_ROOTS: Final = ("scenario",)
 """Parts of a workload with one value per design point; another routing is another set of visits."""
-NOISE_ONLY: Final = re.compile(r"\.device\.|\.range\.|\.seed$|time_since_programming_s$")
+NO_COST: Final = re.compile(r"\.device\.|\.range\.|\.seed$|time_since_programming_s$")
 """Inputs that change accuracy and no cost."""
+SETTING: Final = re.compile(r"\.calibration\.\d+\.(?!energy|time|area|power|tops)")
+"""Settings at which a figure was published: facts of the publication, no values of the design."""
 ROUNDING: Final = 1e-12
 
 
@@ -79,7 +82,11 @@ def numeric_inputs(arch: Architecture, workload: Workload) -> dict[str, float]:
     return {
         path: float(value)
         for path, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and value and not NOISE_ONLY.search(path)
+        if isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and value
+        and not NO_COST.search(path)
+        and not SETTING.search(path)
     }
 
 
@@ -99,32 +106,50 @@ def influence(arch: Architecture, workload: Workload, mapping: Mapping) -> Influ
     try:
         return Influence(changes=changes, evaluation=evaluate_changes(arch, workload, mapping, changes))
     except SpecError:
-        kept = tuple(change for change in changes if is_possible(arch, workload, mapping, change))
+        kept = tuple(possible_changes(arch, workload, mapping, changes))
         return Influence(changes=kept, evaluation=evaluate_changes(arch, workload, mapping, kept))
 
 
-def allowed_changes(arch: Architecture, workload: Workload) -> list[Change]:
-    """Every input that may have one value per design point, with the first factor that its bounds allow."""
-    found = []
-    for path, value in numeric_inputs(arch, workload).items():
-        owner: object = workload if is_of_workload(path) else arch
-        for factor in FACTORS:
-            try:
-                with_values(owner, {path: np.array([value, factor * value])})
-            except SpecError:
-                continue
-            found.append(Change(path, value, factor))
-            break
-    return found
-
-
-def is_possible(arch: Architecture, workload: Workload, mapping: Mapping, change: Change) -> bool:
-    """Whether the design can be evaluated with one input changed."""
+def possible_changes(
+    arch: Architecture, workload: Workload, mapping: Mapping, changes: Sequence[Change]
+) -> Iterator[Change]:
+    """The changes that the design can be evaluated with, the refused ones by a smaller factor; found by halving."""
     try:
-        evaluate_changes(arch, workload, mapping, (change,))
+        evaluate_changes(arch, workload, mapping, changes)
     except SpecError:
-        return False
-    return True
+        half = len(changes) // 2
+        if half:
+            yield from possible_changes(arch, workload, mapping, changes[:half])
+            yield from possible_changes(arch, workload, mapping, changes[half:])
+            return
+        (path, value, factor), *_ = changes
+        smaller = allowed_change(arch, workload, path, value, FACTORS[FACTORS.index(factor) + 1 :])
+        if smaller is not None:
+            yield from possible_changes(arch, workload, mapping, (smaller,))
+    else:
+        yield from changes
+
+
+def allowed_changes(arch: Architecture, workload: Workload) -> Iterator[Change]:
+    """Every input that may have one value per design point, with the first factor that its bounds allow."""
+    for path, value in numeric_inputs(arch, workload).items():
+        change = allowed_change(arch, workload, path, value, FACTORS)
+        if change is not None:
+            yield change
+
+
+def allowed_change(
+    arch: Architecture, workload: Workload, path: str, value: float, factors: Sequence[float]
+) -> Change | None:
+    """An input with the first factor that its bounds allow; None where none is, or where it takes one value only."""
+    owner: object = workload if is_of_workload(path) else arch
+    for factor in factors:
+        try:
+            with_values(owner, {path: np.array([value, factor * value])})
+        except SpecError:
+            continue
+        return Change(path, value, factor)
+    return None
 
 
 def evaluate_changes(arch: Architecture, workload: Workload, mapping: Mapping, changes: Sequence[Change]) -> Evaluation:

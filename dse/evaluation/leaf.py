@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dse.evaluation.formulas import Formula
-from dse.evaluation.influence import Influence, origin_at
+from dse.evaluation.influence import ROUNDING, Influence, origin_at
 from dse.evaluation.source import origin_of
 from dse.evaluation.tree import UNSTATED, Factor, Node
 from dse.spec.architecture import Architecture
@@ -38,7 +39,7 @@ def leaf(design: Opened, name: str, values: ArrayLike, unit: str, formula: Formu
     elasticities = design.influence.elasticities(array)
     inputs = {change.path: change.value for change in design.influence.changes}
     origins = {p: origin_at(design.arch, design.workload, p) for p in elasticities}
-    terms = proportional(value, elasticities, inputs) or additive(design.influence, array)
+    terms = proportional(value, elasticities, inputs) or additive(design.influence, array) or [(value, {})]
     primary = path or next((p for p in elasticities if is_price(p)), "")
     found = origin_of(design.arch, path) if path else origins.get(primary)
     return Node(
@@ -68,21 +69,37 @@ def proportional(value: float, elasticities: dict[str, float], inputs: dict[str,
     exponents = {p: round(e) for p, e in elasticities.items() if is_price(p) and abs(abs(e) - 1) < EXACT}
     if not exponents:
         return []
-    product = float(np.prod([inputs[p] ** e for p, e in exponents.items()]))
-    return [(value / product, exponents)]
+    return [(value / product_of(inputs, exponents), exponents)]
 
 
 def additive(found: Influence, values: Array) -> Terms:
-    """Stated values whose products with a quantity each add up to the part; empty where they do not."""
+    """Products of a quantity and stated values that add up to the part; empty where they do not.
+
+    An input that raises the part by a share of it is taken as a factor of that share, one that lowers it as a divisor;
+    inputs of the same share belong to one product. That the shares add up says that they were taken rightly.
+    """
     array = np.broadcast_to(values, (1 + len(found.changes),))
-    shares = {
-        change: float(after - array[0]) / (change.factor - 1)
-        for change, after in zip(found.changes, array[1:], strict=True)
-        if is_price(change.path) and after != array[0] and change.path.split(".")[-1] not in COUNTS
-    }
-    if not shares or abs(sum(shares.values()) - array[0]) > EXACT * abs(array[0]):
+    products: list[tuple[float, dict[str, int]]] = []
+    inputs = {change.path: change.value for change in found.changes}
+    for change, after in zip(found.changes, array[1:].tolist(), strict=True):
+        difference = after - float(array[0])
+        if not is_price(change.path) or abs(difference) <= ROUNDING * abs(float(array[0])):
+            continue
+        exponent = 1 if difference > 0 else -1
+        share = difference / (change.factor**exponent - 1)
+        same = next((own for part, own in products if abs(part - share) <= EXACT * abs(float(array[0]))), None)
+        if same is None:
+            products.append((share, {change.path: exponent}))
+        else:
+            same[change.path] = exponent
+    if not products or abs(sum(share for share, _ in products) - float(array[0])) > EXACT * abs(float(array[0])):
         return []
-    return [(share / change.value, {change.path: 1}) for change, share in shares.items()]
+    return [(share / product_of(inputs, exponents), exponents) for share, exponents in products]
+
+
+def product_of(inputs: dict[str, float], exponents: dict[str, int]) -> float:
+    """The product of stated values."""
+    return math.prod(inputs[path] ** exponent for path, exponent in exponents.items())
 
 
 def is_price(path: str) -> bool:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -7,7 +8,9 @@ from dse import evaluate, explain, load_architecture, load_workload, rule_mappin
 from dse.errors import SpecError
 from dse.evaluation.explain import METRICS, explain_design, explanation_of_document
 from dse.evaluation.formulas import UNKNOWN, energy_formula, time_formula
+from dse.evaluation.influence import influence
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
+from dse.spec.architecture import Program
 
 DESIGNS = [
     ("server_pcm3d", "olmoe", 0.25),
@@ -59,6 +62,7 @@ def test_every_leaf_says_its_formula_and_what_it_rests_on(explained):
     for metric in ("energy_pj_per_token", "latency_ns_per_step", "area_mm2"):
         for leaf in explanation.tree(metric).leaves():
             assert leaf.formula, leaf.name
+            assert leaf.terms, leaf.name
             assert leaf.elasticities, leaf.name
             assert leaf.primary, leaf.name
 
@@ -76,6 +80,38 @@ def test_the_bits_of_an_energy_are_the_bytes_of_the_traffic(explained):
     for what, count in bits.items():
         if count:
             assert count == pytest.approx(8 * table[what], rel=1e-9)
+
+
+def test_a_time_of_two_terms_has_the_values_of_each():
+    # by hand: operations / (rate · share · units) + launches · time of one
+    arch, workload, mapping = design("a100_80g", "tiny_moe", 1.0)
+    leaves = explain(arch, workload, mapping, "latency_ns_per_step").leaves()
+    (leaf,) = [leaf for leaf in leaves if leaf.name.endswith("vector work")][:1]
+    values = [{factor.name.rsplit(".", 1)[-1]: factor.exponent for factor in term[1:]} for term in leaf.terms]
+    assert sorted(values, key=len)[0] == {"launch_ns": 1}
+    assert sorted(values, key=len)[1] == {
+        "compute_fraction": -1, "peak_ops_per_ns": -1, "units_per_die": -1, "count": -1,
+    }  # fmt: skip
+
+
+def test_time_lost_to_drift_refresh_is_in_the_throughput():
+    arch, workload, mapping = design("tiny_edge", "tiny_moe", 0.25)
+    program = Program(
+        pulse_ns=1e6, energy_pj_per_cell=10.0, iterations=30.0, parallel_rows=1.0, refresh_interval_s=60.0
+    )
+    cores = tuple(dataclasses.replace(core, program=program) for core in arch.analog_cores)
+    refreshed = dataclasses.replace(arch, analog_cores=cores)
+    evaluation = evaluate(refreshed, workload, mapping)
+    assert 0.01 < evaluation.time_lost_fraction < 0.99
+    tree = explain(refreshed, workload, mapping, "tokens_per_s")
+    assert tree.value == pytest.approx(evaluation.tokens_per_s, rel=1e-12)
+
+
+def test_inputs_that_contradict_others_when_they_change_are_found_by_halving():
+    arch, workload, mapping = design("hermes_2d_components", "tiny_moe", 0.9)
+    changed = {change.path: change.factor for change in influence(arch, workload, mapping).changes}
+    assert "analog_cores.pcm.cost.calibration.0.energy_pj" in changed
+    assert not [path for path in changed if path.endswith(("rows_driven", "cols_used"))]  # settings of a publication
 
 
 def test_a_crossbar_product_is_counted_as_such():
