@@ -130,6 +130,21 @@ def test_a_written_mapping_is_taken_up_and_warned_about_elsewhere(dse_at):
     assert "map again" in err
 
 
+def test_missing_idle_power_of_many_tiles_is_warned_of_wherever_it_is_used(dse_at):
+    dse_at("examples", "--copy", "mine")
+    arch, workload = Path("mine/arch_specs/tiny_edge.yaml"), "mine/workloads/tiny_moe.yaml"
+    kept = [line for line in arch.read_text().splitlines() if "idle: {on_mw" not in line]
+    arch.write_text("\n".join(kept).replace("tiles_per_die: {value: 112", "tiles_per_die: {value: 1480"))
+    wanted = "analog_cores.pcm.idle is left out, so that 1480 tiles draw no power while they wait"
+    run = ["explore", arch, workload, "--set", "scenario.batch=1,8", "-o", "run"]
+    for words in (["check", arch], ["map", arch, workload], ["evaluate", arch, workload], run):
+        code, out, err = dse_at(*words, "--json")
+        assert code == 0
+        assert wanted in strict(out)["warnings"][0]
+        assert wanted in err
+        assert "warning" not in dse_at(*words, "-q")[2]
+
+
 def test_other_results_go_to_files_too(dse_at):
     assert dse_at("evaluate", *PAIR, "-o", "evaluation.json")[0] == 0
     assert strict(Path("evaluation.json").read_text())["energy_pj_per_token"] > 0

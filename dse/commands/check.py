@@ -6,8 +6,10 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from dse.commands.output import json_text, problem_document
+from dse.commands.output import json_text, problem_document, tell
 from dse.errors import Problem, SpecError
+from dse.evaluation.warnings import architecture_warnings
+from dse.spec.architecture import Architecture
 from dse.spec.kinds import file_kind, load_any
 
 
@@ -18,6 +20,7 @@ class Checked:
     name: str
     kind: str | None
     problems: tuple[Problem, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,10 +30,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         listed = [{"file": spec.name, "kind": spec.kind, "ok": not spec.problems} for spec in specs]
         documents = [problem_document(problem) for problem in problems]
-        print(json_text({"status": "bad_input" if problems else "ok", "specs": listed, "problems": documents}))
+        status = "bad_input" if problems else "ok"
+        warnings = [f"{spec.name}: {warning}" for spec in specs for warning in spec.warnings]
+        print(json_text({"status": status, "specs": listed, "problems": documents, "warnings": warnings}))
     for spec in specs:
         if not spec.problems and not arguments.json:
             print(f"{spec.name}: {spec.kind}, no problems")
+        for warning in spec.warnings:
+            tell(arguments, f"{spec.name}: warning: {warning}")
     for problem in problems:
         print(problem, file=sys.stderr)
     return 2 if problems else 0
@@ -41,7 +48,8 @@ def checked(name: str) -> Checked:
     kind = None
     try:
         kind = file_kind(name)
-        load_any(name)
+        loaded = load_any(name)
+        warnings = architecture_warnings(loaded) if isinstance(loaded, Architecture) else ()
     except SpecError as error:
         return Checked(name, kind, error.problems)
-    return Checked(name, kind, ())
+    return Checked(name, kind, (), warnings)

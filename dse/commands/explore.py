@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
         tell(arguments, f"\ninterrupted: {finished} finished points kept in {folder}; "
                         "run the same command again to go on")  # fmt: skip
         return 130
+    for warning in study.manifest["warnings"]:
+        tell(arguments, f"warning: {warning}")
     for remark in study.manifest["remarks"]:
         tell(arguments, f"remark: {remark}")
     document = {**study.manifest, "folder": str(folder), "front": study.front.reset_index().to_dict(orient="records")}

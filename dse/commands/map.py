@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from dse.commands.inputs import Pair, load_pair, mapping_limits, ruled_mapping, solved_mapping
-from dse.commands.output import emit, output_file, writing
+from dse.commands.output import emit, output_file, tell, writing
 from dse.errors import SpecError
+from dse.evaluation.warnings import architecture_warnings
 from dse.mapping.model import Mapping
 from dse.mapping.pack import pack
 from dse.report.text import mapping_text
@@ -24,7 +25,12 @@ def run(arguments: argparse.Namespace) -> int:
     if file is not None:
         with writing(arguments, file):
             pack(mapping, pair.arch, pair.workload).save(file)
-    document = {**mapping.to_dict(), "sensitivity_share": share, "score": dict(scores.attrs)}
+    warnings = architecture_warnings(pair.arch)
+    for warning in warnings:
+        tell(arguments, f"warning: {warning}")
+    document = {
+        **mapping.to_dict(), "sensitivity_share": share, "score": dict(scores.attrs), "warnings": list(warnings),
+    }  # fmt: skip
     emit(arguments, document, lambda: mapping_text(mapping, pair.workload, share))
     return 4 if mapping.status == "time_limit" else 0
 

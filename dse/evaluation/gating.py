@@ -27,6 +27,8 @@ def gating_parts(arch: Architecture, costs: CostTable, stages: Sequence[StageTim
         for core in (core for core in arch.analog_cores if core.idle is not None and core.idle.is_gated):
             own = [entry for entry in stage.entries if costs.options[entry.option_index].group == core.name]
             slices = sum((e.n_blocks * costs.units[:, e.class_index, e.option_index] for e in own), np.float64(0))
+            if not np.any(slices):
+                continue
             idle = core.idle
             assert idle is not None
             assert idle.gated_mw is not None

@@ -138,14 +138,16 @@ def tile_traffic(arch: Architecture, workload: Workload, slices: pd.DataFrame, n
     return traffic
 
 
-def die_spreads(arch: Architecture, workload: Workload, mapping: Mapping) -> tuple[DieSpread, ...]:
+def die_spreads(
+    arch: Architecture, workload: Workload, costs: CostTable, stages: Sequence[StageTime], mapping: Mapping
+) -> tuple[DieSpread, ...]:
     """Spread of the routed experts over the dies of every analog group that holds some."""
-    experts = [block.name for block in workload.blocks if block.kind == "expert"]
+    entries = [entry for stage in stages for entry in stage.entries if entry.kind == "expert"]
+    holding = {costs.options[entry.option_index].group for entry in entries}
     spreads = []
-    for core in arch.analog_cores:
-        own = [name for name in experts if mapping.placement[name].group == core.name]
+    for core in (core for core in arch.analog_cores if core.name in holding):
         n_dies = at_point(arch.die(core.die).count)
-        if own and n_dies > 1:
+        if n_dies > 1:
             expected = at_point(distinct_dies(n_dies=n_dies, choices=workload.model.top_k))
             packed = None if mapping.slices is None else packed_dies(workload, mapping.slices, core.name)
             spreads.append(DieSpread(group=core.name, n_dies=n_dies, expected=expected, packed=packed))

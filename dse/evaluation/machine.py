@@ -72,7 +72,7 @@ def machine(
     step_ns = at_point(evaluation.latency_ns)
     return Machine(
         links=link_uses(arch, workload, costs, evaluation.stages, mapping, step_ns=step_ns),
-        spreads=die_spreads(arch, workload, mapping),
+        spreads=die_spreads(arch, workload, costs, evaluation.stages, mapping),
         programming=group_programming(arch, evaluation.units_needed),
         dies=die_counts(arch),
         packages=at_point(n_packages(arch)),

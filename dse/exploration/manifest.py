@@ -14,6 +14,7 @@ from dse.cost.table import cost_table
 from dse.evaluation.all_digital import all_digital_mapping
 from dse.evaluation.ceiling import ceiling
 from dse.evaluation.points import evaluate_points
+from dse.evaluation.warnings import architecture_warnings
 from dse.exploration.points import DIGITAL_FRACTION
 from dse.exploration.space import Space
 from dse.mapping.model import Mapping
@@ -87,6 +88,7 @@ def space_manifest(
         "score": dict(scores.attrs),
         "energy_accounting": "flat power" if isinstance(host_unit(arch).energy, FlatPower) else "per operation",
         "unmodelled": unmodelled(arch),
+        "warnings": list(architecture_warnings(arch)),
         "reference_point": reference_point(points),
         "ceiling": base_ceiling(space, mappings),
     }

@@ -133,6 +133,42 @@ def components_cost(draw):
     }  # fmt: skip
 
 
+def maybe(entries):
+    """Some of the entries of a mapping that a file may leave out."""
+    return st.fixed_dictionaries({}, optional=entries)
+
+
+@st.composite
+def idle_power(draw):
+    """Idle power, of tiles that stay on or are switched off."""
+    on_mw = draw(number(0, 5))
+    gating = {
+        "gating": "per_layer", "gated_mw": draw(number(0, 1)) * on_mw, "wake_pj": draw(number(0, 1000)),
+        "wake_ns": draw(number(0, 100)), "wake": draw(st.sampled_from(["hidden", "exposed"])),
+    }  # fmt: skip
+    return {"on_mw": on_mw} | (gating if draw(st.booleans()) else {})
+
+
+@st.composite
+def program(draw):
+    """How weights are written, refreshed or not."""
+    return {
+        "pulse_ns": draw(number(1, 1000)), "energy_pj_per_cell": draw(number(0, 100)),
+        "iterations": draw(st.integers(1, 30)), "parallel_rows": draw(st.integers(1, 40)),
+        **draw(maybe({"power_mw": number(1, 1e4), "refresh_interval_s": number(0.1, 1e5),
+                      "endurance_cycles": number(1e3, 1e9)})),
+    }  # fmt: skip
+
+
+@st.composite
+def network(draw, die):
+    """A mesh or a tree of the tiles of a die."""
+    return {
+        "within": die, "topology": draw(st.sampled_from(["mesh", "tree"])), "hop_ns": draw(number(0, 10)),
+        "bandwidth_bytes_per_ns": draw(number(0.1, 100)), "energy_pj_per_bit_hop": draw(number(0, 1)),
+    }  # fmt: skip
+
+
 @st.composite
 def analog_core(draw, index, die):
     size = st.sampled_from([4, 8, 16, 32])
@@ -143,7 +179,8 @@ def analog_core(draw, index, die):
         "dac": {"bits": draw(st.integers(4, 10)), "range": RANGE},
         "adc": {"bits": draw(st.integers(4, 12)), "per_tile": draw(st.integers(1, 32)), "range": RANGE},
         "cost": draw(st.one_of(lumped_cost(), components_cost())),
-        "idle": {"on_mw": draw(number(0, 5))},
+        "weight": {"scheme": "differential", "devices": draw(st.integers(1, 4))},
+        **draw(maybe({"idle": idle_power(), "program": program()})),
     }  # fmt: skip
 
 
@@ -178,7 +215,10 @@ def architectures(draw):
     link = {
         "from": "analog", "to": "digital", "latency_ns": draw(number(0, 100)),
         "bandwidth_bytes_per_ns": draw(number(0.1, 1000)), "energy_pj_per_bit": draw(number(0, 5)),
+        "broadcast": draw(st.booleans()),
+        **draw(st.sampled_from([{}, {"reduce": "die", "add_pj": 0.5}])),
     }  # fmt: skip
+    networks = [draw(network(home))] if n_analog and draw(st.booleans()) else []
     return {
         "name": "random", "energy_boundary": "package",
         "composition": draw(st.sampled_from(["serial", "overlapped"])),
@@ -193,7 +233,7 @@ def architectures(draw):
              "energy_pj_per_bit": draw(number(0, 20))}
             for i in range(n_digital)
         ],
-        "links": [link] if is_apart else [],
+        "links": [*([link] if is_apart else []), *networks],
     }  # fmt: skip
 
 
@@ -254,6 +294,7 @@ def component_cores(draw):
     core = draw(analog_core(0, "digital")) | {"cost": draw(components_cost())}
     document = draw(architectures())
     home = document["dies"][0]["name"]
+    document["links"] = [link for link in document["links"] if "within" not in link]
     return load(load_architecture, "architecture", document | {"analog_cores": [core | {"die": home}]})
 
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from dse.commands.output import json_text
 from dse.evaluation.points import evaluate_points
+from dse.spec.link import Link
 
 from .strategies import Design, designs, law, random_mapping
 
 METRICS = ("energy_pj_per_token", "energy_pj_per_step", "latency_ns_per_step", "tokens_per_s", "area_mm2", "power_mw")
-ENERGY_SUFFIXES = ("_pj", "_mw", "_pj_per_bit", "_pj_per_bit_hop")
+ENERGY_SUFFIXES = ("_pj", "_mw", "_pj_per_bit", "_pj_per_bit_hop", "_pj_per_cell")
 ENERGY_KEYS = {"mean_conductance_usiemens", "per_bit_ff", "energy_scale"}
 
 
@@ -54,7 +55,9 @@ def test_parts_add_up_to_totals(design):
     moved = sum(float(np.max(v)) for v in result.traffic_bytes.values())
     assert result.bytes_per_token["bytes_per_token"].sum() * result.tokens_per_step[0] == close(moved)
     assert result.power_mw * result.latency_ns_per_step == close(result.energy_pj_per_step)
-    assert result.tokens_per_s * result.latency_ns_per_step == close(1e9 * result.tokens_per_step[0])
+    assert result.tokens_per_s * result.latency_ns_per_step == close(
+        1e9 * result.tokens_per_step[0] * (1 - result.time_lost_fraction)
+    )
 
 
 @law()
@@ -93,13 +96,15 @@ def step_axes(design):
         axes |= {f"digital_units.{unit.name}.launch_ns": 1, f"digital_units.{unit.name}.units_per_die": -1}
     for core in design.arch.analog_cores:
         path = f"analog_cores.{core.name}"
-        axes[f"{path}.tiles_per_die"] = -1
+        if design.arch.network_within(core.die) is None:  # more tiles are farther apart
+            axes[f"{path}.tiles_per_die"] = -1
         if core.cost.model == "lumped":
             axes[f"{path}.cost.mvm.latency_ns"] = 1
         else:
             axes |= {f"{path}.cost.settle_ns": 1, f"{path}.read.phases": 1, f"{path}.adc.per_tile": -1}
     for link in design.arch.links:
-        axes |= {f"links.{link.name}.latency_ns": 1, f"links.{link.name}.bandwidth_bytes_per_ns": -1}
+        delay = "latency_ns" if isinstance(link, Link) else "hop_ns"
+        axes |= {f"links.{link.name}.{delay}": 1, f"links.{link.name}.bandwidth_bytes_per_ns": -1}
     return axes
 
 
@@ -182,7 +187,7 @@ def test_groups_that_hold_nothing_change_only_area_and_idle_energy(design, n_til
     before, after = energies(design.result), energies(result)
     added = {part: value for part, value in after.items() if part not in before}
     assert {part: after[part] for part in before} == {part: close(value) for part, value in before.items()}
-    assert {part.component for part in added} <= {"idle"}
+    assert {part.component for part in added} <= {"idle", "drift refresh"}
     assert {part.group for part in added} <= {"idle_analog_cores", "idle_digital_units"}
     assert result.latency_ns_per_step == close(design.result.latency_ns_per_step)
     assert result.area_mm2 >= design.result.area_mm2 + 3 - 1e-9
@@ -197,7 +202,12 @@ def sweep_axes(design):
     for core in design.arch.analog_cores:
         path = f"analog_cores.{core.name}"
         axes |= {f"{path}.{key}": (4, 9, 6) for key in ("rows", "cols", "tiles_per_die", "adc.bits", "dac.bits")}
-        axes[f"{path}.idle.on_mw"] = (0.0, 1.5, 3.0)
+        if core.idle is not None and not core.idle.is_gated:
+            axes[f"{path}.idle.on_mw"] = (0.0, 1.5, 3.0)
+        if core.program is not None:
+            axes[f"{path}.program.pulse_ns"] = (10.0, 2000.0, 300.0)
+    for link in design.arch.links:
+        axes[f"links.{link.name}.bandwidth_bytes_per_ns"] = (0.5, 20.0, 3.0)
     for unit in design.arch.digital_units:
         axes[f"digital_units.{unit.name}.launch_ns"] = (0.0, 5.0, 400.0)
     return axes
