@@ -17,6 +17,7 @@ from dse.cost.digital import (
     unit_fetch_ns,
     unit_vector_ns,
 )
+from dse.cost.exchange import EXCHANGE, exchange_cost
 from dse.cost.gating import least_upkeep_pj, wake_ns
 from dse.cost.memory import transfer_pj
 from dse.cost.tile import LUMPED, Tile
@@ -27,7 +28,9 @@ from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
 from dse.workload.blocks import BlockClass, BlockKind
 from dse.workload.build import Workload
 
-VISIT_COMPONENTS: Final = (LUMPED, *COMPONENTS, "partial sums", *TRAFFIC_COMPONENTS, "digital compute", BUFFER)
+VISIT_COMPONENTS: Final = (
+    LUMPED, *COMPONENTS, "partial sums", *TRAFFIC_COMPONENTS, "digital compute", BUFFER, EXCHANGE,
+)  # fmt: skip
 ACTIVATION_COMPONENTS: Final = ("weight memory", BUFFER)
 
 KERNELS: Final[Mapping[BlockKind, int]] = {
@@ -168,7 +171,11 @@ def digital_cost(
     fetch_pj: Quantity = 0.0
     if not isinstance(unit.energy, FlatPower):
         fetch_pj = transfer_pj(n_bytes=fetched, energy_pj_per_bit=memory.energy_pj_per_bit)
-    visit_pj = {"digital compute": operations_energy_pj(unit, ops=ops, precision=used)}
+    exchange = exchange_cost(arch, workload, block_class, unit)
+    visit_pj = {
+        "digital compute": operations_energy_pj(unit, ops=ops, precision=used),
+        EXCHANGE: exchange.energy_pj,
+    }
     activation_pj = {"weight memory": fetch_pj}
     if unit.buffer is not None:
         visit_pj[BUFFER], activation_pj[BUFFER] = buffer.visit_pj, buffer.activation_pj
@@ -179,8 +186,9 @@ def digital_cost(
         fetch_ns=unit_fetch_ns(arch, unit, n_bytes=fetched),
         buffer_ns=buffer.visit_ns,
         held_ns=buffer.activation_ns,
-        fixed_ns=0.0 if is_launched_apart else launch_ns,
+        fixed_ns=(0.0 if is_launched_apart else launch_ns) + exchange.latency_ns,
         launch_ns=launch_ns if is_launched_apart else 0.0,
+        link_ns=exchange.time_ns,
         units=n_bytes,
         n_bytes=fetched,
     )

@@ -22,6 +22,7 @@ ENERGY: Final[dict[str, Formula]] = {
     LUMPED: Formula("visits · crossbars of a block · energy of one product", "crossbar products", ""),
     "partial sums": Formula("visits · (⌈in/rows⌉ − 1) · outputs · energy of one addition", "additions", ""),
     "links": Formula("bits that cross between dies · energy of one bit", "bits", "bit"),
+    "exchange": Formula("visits · bits that all dies of a group send each other · energy of one bit", "bits", "bit"),
     "die sums": Formula("additions on the analog die · energy of one addition", "additions", ""),
     "network": Formula("bits · mean hops · energy of one bit and hop", "bits times hops", "bit"),
     "digital compute": Formula("visits · 2 · weights · energy of one operation", "operations", ""),
@@ -51,6 +52,8 @@ TIME: Final[dict[str, Formula]] = {
     "vector work": Formula("operations / (vector rate · reached share · units) + launches", "operations", ""),
     "link latency": Formula("crossings one after the other · latency", "crossings", ""),
     "link bandwidth": Formula("bytes / (bandwidth of a pair of dies · pairs)", "bytes", "byte"),
+    "exchange latency": Formula("2 crossings · latency, once per stage", "crossings", ""),
+    "exchange bandwidth": Formula("bytes that each die sends / its bandwidth", "bytes", "byte"),
     "tile wake-up": Formula("time of one wake-up per stage", "wake-ups", ""),
 }
 """Last words of the name of a resource → its formula."""
@@ -69,4 +72,5 @@ def energy_formula(component: str) -> Formula:
 
 def time_formula(resource: str) -> Formula:
     """The formula of the time of a resource, by the last words of its name."""
-    return next((formula for end, formula in TIME.items() if resource.endswith(end)), UNKNOWN)
+    ends = [end for end in TIME if resource.endswith(end)]
+    return TIME[max(ends, key=len)] if ends else UNKNOWN

@@ -32,12 +32,8 @@ def energy_path(arch: Architecture, component: str, group: str) -> str:
     match component:
         case "weight memory" | "KV cache":
             return f"memories.{arch.unit(group).memory}.energy_pj_per_bit"
-        case "links":
-            link = arch.link_between(arch.core(group).die, arch.die(host_unit(arch).die).name)
-            return f"links.{link.name}.energy_pj_per_bit" if link else "links"
-        case "die sums":
-            link = arch.link_between(arch.core(group).die, arch.die(host_unit(arch).die).name)
-            return f"links.{link.name}.add_pj" if link else "links"
+        case "links" | "die sums" | "exchange":
+            return link_path(arch, component, group)
         case "network":
             return f"links.{arch.core(group).die}.energy_pj_per_bit_hop"
         case "wake-up":
@@ -50,6 +46,13 @@ def energy_path(arch: Architecture, component: str, group: str) -> str:
             return f"digital_units.{group}.vector.op_pj"
         case _:
             return f"digital_units.{group}.energy.op_pj"
+
+
+def link_path(arch: Architecture, component: str, group: str) -> str:
+    """Dotted path of the energy of a link: to the host from an analog group, between its own dies for a digital one."""
+    own = (arch.unit(group) if component == "exchange" else arch.core(group)).die
+    link = arch.link_between(own, own if component == "exchange" else host_unit(arch).die)
+    return f"links.{link.name}.{'add_pj' if component == 'die sums' else 'energy_pj_per_bit'}" if link else "links"
 
 
 def origin_of(arch: Architecture, path: str) -> Provenance | None:

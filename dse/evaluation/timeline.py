@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.cost.attention import AttentionCost
+from dse.cost.exchange import exchange_latency_ns
 from dse.cost.gating import wake_ns
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
@@ -170,5 +171,7 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
     if np.any(sums.buffer):
         bound_by[f"{name} buffer"] = sums.buffer
-    added = {f"{name} kernel launches": sums.fixed + sums.launch}
-    return GroupTime(bound_by, added | ({f"{name} vector work": sums.vector} if np.any(sums.vector) else {}))
+    latency = exchange_latency_ns(arch, arch.unit(name)) * (sums.link > 0)
+    added = {f"{name} kernel launches": sums.fixed - latency + sums.launch}
+    others = {"vector work": sums.vector, "exchange latency": latency, "exchange bandwidth": sums.link}
+    return GroupTime(bound_by, added | {f"{name} {what}": time for what, time in others.items() if np.any(time)})

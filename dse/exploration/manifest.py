@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as MappingABC
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from dse.cost.option import host_unit
@@ -18,7 +19,7 @@ from dse.evaluation.warnings import architecture_warnings
 from dse.exploration.points import DIGITAL_FRACTION
 from dse.exploration.space import Space
 from dse.mapping.model import Mapping
-from dse.spec.architecture import AnalogCore, Architecture, FlatPower
+from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit, FlatPower
 
 SCHEMA_VERSION: Final = 1
 VECTOR_WORK: Final = "vector work: norms, softmax, activation functions, routing decisions, residual additions"
@@ -35,8 +36,16 @@ def unmodelled(arch: Architecture) -> list[str]:
     return [
         *([] if host_unit(arch).vector else [f"{VECTOR_WORK} (the host has no vector unit)"]),
         *(f"{what} of {c.name} ({key} is left out)" for c in arch.analog_cores for key, what in unset(arch, c)),
+        *(f"exchange between the dies of {u.name} (no link joins {u.die} to itself)" for u in unjoined(arch)),
         *UNMODELLED,
     ]
+
+
+def unjoined(arch: Architecture) -> Iterator[DigitalUnit]:
+    """Digital groups on several dies that no link joins to each other."""
+    for unit in arch.digital_units:
+        if np.any(np.asarray(arch.die(unit.die).count) > 1) and arch.link_between(unit.die, unit.die) is None:
+            yield unit
 
 
 def unset(arch: Architecture, core: AnalogCore) -> Iterator[tuple[str, str]]:

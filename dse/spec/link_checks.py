@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dse.spec.link import DieNetwork, Link
 from dse.spec.violation import Violation, reference_violations
 
@@ -45,14 +47,25 @@ def link_violations(spec: ArchitectureSpec, dies: Sequence[str]) -> Iterator[Vio
             for key, name in (("from", link.from_), ("to", link.to)):
                 yield from reference_violations(("links", position, key), name, dies, "die")
             ends = frozenset({link.from_, link.to})
+            yield from _itself(spec, link, position)
             yield from _one_link(link, position, seen.get(ends))
         seen.setdefault(ends, position)
 
 
+def _itself(spec: ArchitectureSpec, link: Link, position: int) -> Iterator[Violation]:
+    """A link between dies of one kind, over which a digital group on several of them exchanges activations."""
+    if link.from_ != link.to:
+        return
+    if all(unit.die != link.to for unit in spec.digital_units):
+        message = f"joins dies {link.to!r} to each other, but no digital unit is on them; leave it out"
+        yield Violation(("links", position), message)
+    elif any(np.all(np.asarray(die.count) == 1) for die in spec.dies if die.name == link.to):
+        message = f"joins die {link.to!r} to itself, and there is one of it; leave it out, or give the die a count"
+        yield Violation(("links", position), message)
+
+
 def _one_link(link: Link, position: int, earlier: int | None) -> Iterator[Violation]:
-    if link.from_ == link.to:
-        yield Violation(("links", position), f"joins die {link.to!r} to itself; leave it out")
-    elif earlier is not None:
+    if earlier is not None:
         message = f"joins the same dies as links[{earlier}]; a link serves both directions"
         yield Violation(("links", position), message)
     if link.reduce == "die" and link.add_pj is None:
