@@ -60,6 +60,10 @@ COMMANDS = {
     "map by rule": ["map", *PAIR, "--rule", "all_digital"],
     "evaluate": ["evaluate", *PAIR],
     "evaluate by rule": ["evaluate", *PAIR, "--digital-fraction", "0.25"],
+    "evaluate with uncertainty": ["evaluate", *PAIR, "--uncertainty"],
+    "explain": ["explain", "tiny_edge", "latency_ns_per_step", "--workload", "tiny_moe"],
+    "whatif": ["whatif", *PAIR, "--set", "scenario.batch=1,64", "--set", "analog_cores.pcm.tiles_per_die=4,64"],
+    "tornado": ["whatif", *PAIR, "--tornado", "--metric", "tokens_per_s"],
     "accuracy": ["accuracy", *PAIR, "--rule", "all_analog", "--draws", "4", "--tokens", "128"],
     "explore": ["explore", *PAIR, "--set", FRACTIONS, "--set", "scenario.batch=1,8", "-o", "run"],
 }

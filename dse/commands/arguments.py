@@ -202,11 +202,12 @@ def whatif_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--set", action="append", default=[], metavar="PATH=VALUES",
                      help="values that are tried one at a time: 6,7,8 or 4:10:2 or 1:100:log3")  # fmt: skip
     sub.add_argument("--keep-mapping", action="store_true", help="hold the mapping of the base design")
+    sub.add_argument("--mapping", metavar="FILE", help="mapping.json of `dse map -o`, held for every change")
+    sub.add_argument("--target", metavar="METRIC=X", help=argparse.SUPPRESS)
     sub.add_argument("--tornado", action="store_true", help="which stated spreads move the metric most")
     sub.add_argument("--metric", default="energy_pj_per_token", metavar="METRIC",
                      help="metric of --tornado (default energy_pj_per_token)")  # fmt: skip
     add_rules(sub)
-    sub.set_defaults(mapping=None)
     add_output(sub, "write the tables there as CSV, and the figure of --tornado (a folder)")
 
 

@@ -12,6 +12,7 @@ from dse.errors import SpecError
 from dse.evaluation.explain import Explanation, explain_design
 from dse.exploration.opened import explanation_of_result
 from dse.report.explain_text import explanation_text
+from dse.report.text import wrapped
 
 
 class Found(NamedTuple):
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         "tree": tree.to_dict(),
     }
     write_document(arguments, file, document)
-    emit(arguments, document, lambda: f"{found.name}\n" + explanation_text(tree, depth=arguments.depth))
+    emit(arguments, document, lambda: f"{wrapped(found.name)}\n" + explanation_text(tree, depth=arguments.depth))
     return 0
 
 

@@ -9,11 +9,12 @@ import pandas as pd
 
 from dse.commands.explore import axes_of
 from dse.commands.inputs import Pair, chosen_mapping
-from dse.commands.output import emit, writing
+from dse.commands.output import emit, tell, writing
 from dse.errors import SpecError
 from dse.evaluation.uncertainty import METRICS, Uncertainty, uncertainty
-from dse.exploration.whatif import Mapper, what_if
+from dse.exploration.whatif import Mapper, require_effects, what_if
 from dse.mapping.model import Mapping
+from dse.report.text import title_text, wrapped
 from dse.report.tornado import save_tornado
 from dse.report.uncertainty_text import tornado_text
 from dse.report.whatif_text import whatif_text
@@ -24,7 +25,12 @@ from dse.workload.build import Workload, load_workload
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints a table of the changes and, asked for, the tornado; 3 where a change leaves no design."""
+    """Prints a table of the changes and, asked for, the tornado; 3 where no change leaves a design."""
+    if arguments.target is not None:
+        raise SpecError(
+            f"--target {arguments.target}: this version does not search for the value that reaches a target; give "
+            "--set PATH=V1,V2,… and read it off the table"
+        )
     if not arguments.set and not arguments.tornado:
         raise SpecError("nothing to change: give --set PATH=VALUES, or --tornado")
     if arguments.metric not in METRICS:
@@ -34,21 +40,32 @@ def run(arguments: argparse.Namespace) -> int:
     pair = Pair(load_architecture(arguments.architecture), load_workload(arguments.workload))
     base = chosen_mapping(arguments, pair)
     frame = what_if(pair.arch, pair.workload, axes_of(arguments.set), mapper(arguments, pair, base.mapping))
+    remarks = require_effects(pair.arch, pair.workload, frame)
     found = uncertainty(pair.arch, pair.workload, base.mapping, seed=arguments.seed) if arguments.tornado else None
     document = {
         "architecture": pair.arch.name,
         "workload": pair.workload.name,
         "mapping": base.how,
-        "keeps_mapping": arguments.keep_mapping,
+        "keeps_mapping": keeps_mapping(arguments),
+        "remarks": remarks,
         "designs": frame.to_dict(orient="records"),
-        "uncertainty": None if found is None else found.to_dict(),
+        **({} if found is None else found.to_dict()),
     }
     if folder is not None:
         write_tables(arguments, folder, frame, found)
-    texts = [f"{pair.arch.name} x {pair.workload.name}", base.how, whatif_text(frame)]
+    for remark in remarks:
+        tell(arguments, f"remark: {remark}")
+    how = f"{base.how}; {'kept' if keeps_mapping(arguments) else 'placed anew'} for every change"
+    texts = [wrapped(title_text(pair.arch, pair.workload)), wrapped(how), "", whatif_text(frame)]
     texts += [] if found is None else ["", tornado_text(found, arguments.metric)]
     emit(arguments, document, lambda: "\n".join(texts))
-    return 3 if (frame["status"] == "infeasible").any() else 0
+    changes = frame["status"].iloc[1:]
+    return 3 if len(changes) and (changes == "infeasible").all() else 0
+
+
+def keeps_mapping(arguments: argparse.Namespace) -> bool:
+    """Whether every change is evaluated with the mapping of the base."""
+    return bool(arguments.keep_mapping or arguments.mapping)
 
 
 def mapper(arguments: argparse.Namespace, pair: Pair, base: Mapping) -> Mapper:
@@ -59,7 +76,7 @@ def mapper(arguments: argparse.Namespace, pair: Pair, base: Mapping) -> Mapper:
             asked = argparse.Namespace(**{**vars(arguments), "digital_fraction": fraction})
             return chosen_mapping(asked, Pair(arch, workload)).mapping
         is_base = arch is pair.arch and workload is pair.workload
-        if arguments.keep_mapping or is_base:
+        if keeps_mapping(arguments) or is_base:
             return base
         return chosen_mapping(arguments, Pair(arch, workload)).mapping
 

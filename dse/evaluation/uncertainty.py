@@ -76,7 +76,7 @@ class Uncertainty:
         return low, high
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object of ``dse evaluate --uncertainty``."""
+        """What ``dse evaluate --uncertainty`` adds: the metrics, and what they come from."""
         metrics = {
             row["metric"]: {
                 "low": row["low"], "nominal": row["nominal"], "high": row["high"],
@@ -84,10 +84,11 @@ class Uncertainty:
             }
             for row in self.summary().to_dict(orient="records")
         }  # fmt: skip
-        return {
-            "metrics": metrics, "n_samples": len(self.samples), "inputs": [spread_document(s) for s in self.spreads],
+        origin = {
+            "n_samples": len(self.samples), "inputs": [spread_document(s) for s in self.spreads],
             "assumed_without_spread": list(self.without_spread), "tornado": self.tornado.to_dict(orient="records"),
         }  # fmt: skip
+        return {"uncertainty": metrics, "uncertainty_from": origin}
 
     def _repr_html_(self) -> str:
         return str(self.summary().to_html(index=False))

@@ -41,7 +41,10 @@ def tornado_text(found: Uncertainty, name: str) -> str:
     """One line per input, largest first: the metric with the input at its low and at its high end."""
     frame, nominal = found.tornado[found.tornado["metric"] == name], found.nominal[name]
     shown = quantity_text(nominal, UNITS[name])
-    title = f"{metric(name).label}: {shown} at the stated inputs; each alone at either end of its spread"
+    title = textwrap.fill(
+        f"{metric(name).label}: {shown} at the stated inputs; each alone at either end of its spread",
+        80, subsequent_indent="  ",
+    )  # fmt: skip
     if frame.empty:
         return f"{title}\n  no input with a stated spread changes it"
     longest = frame["change_fraction"].max()

@@ -6,6 +6,7 @@ from dse.cli import main
 from dse.evaluation.tree import node_of_document
 
 DESIGN = ("server_pcm3d", "olmoe", "--rule", "top_k_per_layer", "--digital-fraction", "0.25")
+TINY = ("tiny_edge", "tiny_moe")
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_what_is_no_result_is_said(dse_at, result, tmp_path, words, said):
 
 def test_evaluate_prints_intervals(dse_at):
     code, out, _ = dse_at("evaluate", *DESIGN, "--uncertainty", "--json")
-    found = json.loads(out)["uncertainty"]["metrics"]["energy_pj_per_token"]
+    found = json.loads(out)["uncertainty"]["energy_pj_per_token"]
     assert code == 0
     assert found["low"] < found["interval_95"][0] < found["nominal"] < found["interval_95"][1] < found["high"]
 
@@ -108,10 +109,59 @@ def test_one_change_at_a_time_beside_the_base(dse_at, result, tmp_path):
     assert same["latency_ns_per_step"] == base["latency_ns_per_step"]
     assert eight["latency_ns_per_step"] < base["latency_ns_per_step"]
     assert faster["latency_ns_per_step"] < base["latency_ns_per_step"]
-    assert document["uncertainty"]["tornado"][0]["change_fraction"] > 0
+    assert document["uncertainty_from"]["tornado"][0]["change_fraction"] > 0
     assert {path.name for path in (tmp_path / "w").iterdir()} == {
         "designs.csv", "tornado.csv", "tornado.svg", "uncertainty.csv",
     }  # fmt: skip
+
+
+def test_fewer_tiles_send_experts_to_the_host_and_are_counted_as_moved(dse_at):
+    code, out, _ = dse_at("whatif", *TINY, "--set", "analog_cores.pcm.tiles_per_die=64,4", "--json")
+    _, some, few = json.loads(out)["designs"]
+    assert code == 0
+    assert 0 < some["digital_experts"] < few["digital_experts"]
+    assert (some["moved_blocks"], few["moved_blocks"]) == (some["digital_experts"], few["digital_experts"])
+
+
+def test_solving_anew_is_never_worse_than_keeping_the_mapping(dse_at):
+    words = ("whatif", *TINY, "--rule", "all_digital", "--set", "memories.lpddr.energy_pj_per_bit=16", "--json")
+    kept = json.loads(dse_at(*words, "--keep-mapping")[1])["designs"]
+    solved = json.loads(dse_at("whatif", *TINY, *words[5:])[1])["designs"]
+    assert all(
+        one["energy_pj_per_token"] <= other["energy_pj_per_token"] for one, other in zip(solved, kept, strict=True)
+    )
+
+
+def test_a_mapping_file_is_held_for_every_change(dse_at):
+    assert dse_at("map", *TINY, "--rule", "all_digital", "-o", "m.json")[0] == 0
+    code, out, _ = dse_at("whatif", *TINY, "--mapping", "m.json", "--set", "scenario.batch=1", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["keeps_mapping"]
+    assert [row["digital_experts"] for row in document["designs"]] == [128, 128]  # 4 layers of 32 experts
+
+
+def test_flags_and_texts_are_changes_too(dse_at):
+    words = ("whatif", "server_pcm3d", "olmoe", "--rule", "all_analog", "--json")
+    code, out, _ = dse_at(*words, "--set", "composition=serial", "--set", "links.analog-npu.broadcast=true")
+    base, serial, shared = json.loads(out)["designs"]
+    assert code == 0
+    assert serial["latency_ns_per_step"] > base["latency_ns_per_step"]
+    assert shared["energy_pj_per_token"] < base["energy_pj_per_token"]  # inputs cross once for the experts of a die
+
+
+def test_an_input_of_accuracy_only_is_kept_with_a_remark(dse_at):
+    code, out, err = dse_at("whatif", *TINY, "--set", "analog_cores.pcm.device.programming.scale=2")
+    assert code == 0
+    assert "changes accuracy only (cost unchanged: lumped core)" in err
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_some_infeasible_changes_are_rows_and_the_answer_stands(dse_at):
+    code, out, _ = dse_at("whatif", *TINY, "--set", "limits.power_mw=1,4000")
+    assert code == 0
+    assert "infeasible" in out
+    assert "limits.power_mw" in out
 
 
 def test_a_change_that_leaves_no_design_is_a_row_with_its_reason(dse_at):
@@ -128,6 +178,10 @@ def test_a_change_that_leaves_no_design_is_a_row_with_its_reason(dse_at):
         ((), "nothing to change: give --set PATH=VALUES, or --tornado"),
         (("--tornado", "--metric", "energy"), "--metric energy: unknown"),
         (("--set", "memories.hbm.bandwith=3"), "did you mean"),
+        (("--set", "memory.hbm.capacity_bytes=3"), "unknown path, did you mean 'memories'"),
+        (("--set", "scenario.prompt_tokens=7"), "scenario.prompt_tokens: changes none of the metrics"),
+        (("--set", "analog_cores.pcm.adc.per_tile=64"), "changes none of the metrics (cost unchanged: lumped core)"),
+        (("--target", "tokens_per_s=3"), "--target tokens_per_s=3: this version does not search"),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_said(dse_at, words, said):
