@@ -24,6 +24,8 @@ BITS_PER_BYTE: Final = 8
 MM2_PER_CM2: Final = 100.0
 
 SUFFIXES: Final[dict[str, str]] = {
+    "_pj_per_bit_hop": "pJ/bit/hop",
+    "_pj_per_cell": "pJ/cell",
     "_pj_per_bit": "pJ/bit",
     "_bytes_per_ns": "byte/ns = GB/s",
     "_ops_per_ns": "operations/ns = TOPS/1000",

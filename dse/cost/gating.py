@@ -15,15 +15,6 @@ def tiles_on(*, n_slices: Quantity, n_tiles: Quantity) -> Quantity:
     return np.minimum(n_slices, n_tiles)
 
 
-def on_energy_pj(*, tiles: Quantity, on_mw: Quantity, gated_mw: Quantity, time_ns: Quantity) -> Quantity:
-    """Idle energy of tiles while they are on, beyond that of tiles that are off [pJ]: ``n · (P_on − P_off) · T``.
-
-    >>> on_energy_pj(tiles=10, on_mw=0.25, gated_mw=0.05, time_ns=100.0)
-    200.0
-    """
-    return tiles * (on_mw - gated_mw) * time_ns
-
-
 def wake_ns(core: AnalogCore) -> Quantity:
     """Time that a stage waits until its tiles are on [ns]."""
     idle = core.idle
@@ -38,8 +29,9 @@ def least_upkeep_pj(
     """Least energy of a step that gating adds for each block placed on a group [pJ].
 
     Its slices' tiles wake and are on for the block's own path. A stage with more slices than the group has tiles wakes
-    each tile once, so that a block counts the share of one then; a stage lasts longer than one path. Both make this a
-    lower end, as a mapping program needs it; the evaluation counts tiles and times of the stages.
+    each tile once, so that a block counts the share of one then; a stage lasts longer than one path; stages of a
+    pipeline overlap, so that only waking counts. All this makes it a lower end, as a mapping program needs it; the
+    evaluation counts tiles and times of the stages.
     """
     idle = core.idle
     if idle is None or not idle.is_gated or idle.wake_pj is None or idle.gated_mw is None:
@@ -47,7 +39,7 @@ def least_upkeep_pj(
     own = block_class.n_crossbars(rows=core.rows, cols=core.cols)
     n_tiles = arch.n_tiles(core)
     share = np.minimum(1.0, n_tiles / np.maximum(most_slices(workload, core, block_class), 1.0))
-    on_pj = on_energy_pj(tiles=own, on_mw=idle.on_mw, gated_mw=idle.gated_mw, time_ns=path_ns)
+    on_pj = 0.0 if arch.composition == "pipelined" else own * (idle.on_mw - idle.gated_mw) * path_ns
     return share * (own * idle.wake_pj + on_pj)
 
 

@@ -32,6 +32,7 @@ ENERGY: Final[dict[str, Formula]] = {
     "vector work": Formula("operations of norms, softmax, activation, … · energy of one", "operations", ""),
     "buffer": Formula("bytes through the on-chip buffer · energy of one bit", "bits", "bit"),
     "idle": Formula("units that are there · idle power · step time", "time", "ns"),
+    "tiles on": Formula("tiles with weights of a stage · its time · power of a tile that is on", "time", "ns"),
     "wake-up": Formula("tiles that wake · energy of one wake-up", "wake-ups", ""),
     "drift refresh": Formula("energy of programming all weights · step time / refresh interval", "", ""),
     "flat power": Formula("units · power · step time", "time", "ns"),

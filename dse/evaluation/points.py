@@ -72,7 +72,7 @@ def evaluate_step(
     time = step_time(arch, costs, stages, micro_batches=n_micro, tiers=tiers)
     parts = added(
         energy_parts(arch, micro, costs, profiles, attention, tokens=tokens, step_ns=time.latency_ns / n_micro),
-        gating_parts(arch, costs, stages),
+        gating_parts(arch, costs, stages, step_ns=time.latency_ns / n_micro),
     )
     traffic = memory_traffic(arch, micro, costs, profiles, attention, tokens=tokens)
     memory = arch.memory(host_unit(arch).memory)

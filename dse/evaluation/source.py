@@ -24,7 +24,6 @@ UNIT_PATHS: Final = {
 
 def energy_path(arch: Architecture, component: str, group: str) -> str:
     """Dotted path of the value that a component of the energy of a group is proportional to."""
-    analog = {core.name for core in arch.analog_cores}
     if component in (LUMPED, *COMPONENTS):
         return f"analog_cores.{group}.cost.{energy_source(arch.core(group), component)}"
     if component in UNIT_PATHS:
@@ -40,8 +39,10 @@ def energy_path(arch: Architecture, component: str, group: str) -> str:
             return f"analog_cores.{group}.idle.wake_pj"
         case "drift refresh":
             return f"analog_cores.{group}.program.energy_pj_per_cell"
+        case "tiles on":
+            return f"analog_cores.{group}.idle.on_mw"
         case "idle":
-            return f"analog_cores.{group}.idle.on_mw" if group in analog else f"digital_units.{group}.energy.idle_mw"
+            return idle_path(arch, group)
         case "partial sums" if arch.unit(group).vector is not None:
             return f"digital_units.{group}.vector.op_pj"
         case _:
@@ -53,6 +54,15 @@ def link_path(arch: Architecture, component: str, group: str) -> str:
     own = (arch.unit(group) if component == "exchange" else arch.core(group)).die
     link = arch.link_between(own, own if component == "exchange" else host_unit(arch).die)
     return f"links.{link.name}.{'add_pj' if component == 'die sums' else 'energy_pj_per_bit'}" if link else "links"
+
+
+def idle_path(arch: Architecture, group: str) -> str:
+    """Dotted path of the idle power of a group: that of tiles which are off where they are gated."""
+    core = next((core for core in arch.analog_cores if core.name == group), None)
+    if core is None:
+        return f"digital_units.{group}.energy.idle_mw"
+    is_gated = core.idle is not None and core.idle.is_gated
+    return f"analog_cores.{group}.idle.{'gated_mw' if is_gated else 'on_mw'}"
 
 
 def origin_of(arch: Architecture, path: str) -> Provenance | None:

@@ -45,7 +45,12 @@ COMPONENTS: Final[dict[str, str]] = {
     "KV cache": "#A6A6A6",
     "links": LINK,
     "flat power": "#003F6B",
+    "network": "#66C2A5",
+    "die sums": "#A8DCCB",
     "idle": "#DADADA",
+    "tiles on": "#C4C4C4",
+    "wake-up": "#B0B0B0",
+    "drift refresh": "#8F8F8F",
 }
 """Component of the energy → colour of its technology."""
 

@@ -9,6 +9,7 @@ from dse import cost_table, evaluate, load_architecture, load_workload, rule_map
 from dse.cost.option import Option
 from dse.errors import InfeasibleError
 from dse.evaluation.points import evaluate_points
+from dse.evaluation.source import sourced_breakdown
 from dse.mapping.model import Mapping
 from dse.mapping.pack import pack
 from dse.mapping.solve import solve_mapping
@@ -107,11 +108,12 @@ def test_gated_tiles_draw_power_only_while_their_layer_runs(design):
     # by hand: 3 tiles of a layer wake in the experts stage, which lasts 48 + 20 + 3 ns
     assert evaluation.latency_ns_per_step == pytest.approx(SERIAL_NS + 2 * 3)
     assert components(evaluation)["wake-up"] == pytest.approx(2 * 3 * 7)
-    assert components(evaluation)["idle"] == pytest.approx(16 * 0.5 * (SERIAL_NS + 6) + 2 * 3 * 1.5 * 71)
+    assert components(evaluation)["tiles on"] == pytest.approx(2 * 3 * 71 * 2)
+    assert components(evaluation)["idle"] == pytest.approx((16 * (SERIAL_NS + 6) - 2 * 3 * 71) * 0.5)
     assert evaluation.critical_ns["tile wake-up"][0] == 6
     hidden = design(idle=GATED % "hidden")
     assert hidden.latency_ns_per_step == pytest.approx(SERIAL_NS)
-    assert components(hidden)["idle"] == pytest.approx(16 * 0.5 * SERIAL_NS + 2 * 3 * 1.5 * 68)
+    assert components(hidden)["tiles on"] == pytest.approx(2 * 3 * 68 * 2)
 
 
 def test_idle_energy_is_linear_in_the_time_of_a_step():
@@ -202,10 +204,18 @@ HARDWARE = {
 }
 
 
-@pytest.mark.parametrize("left_out", [(), ("analog_cores.pcm.idle.gating",)])
-def test_the_program_never_promises_more_than_the_evaluation_finds(left_out):
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"analog_cores.pcm.idle.gating": "none"},
+        {"composition": "pipelined", "micro_batches": 4},
+        {"analog_cores.pcm.idle.wake": "hidden", "composition": "serial"},
+    ],
+)
+def test_the_program_never_promises_more_than_the_evaluation_finds(other):
     workload = load_workload("olmoe")
-    changed = {path: value for path, value in HARDWARE.items() if path not in left_out}
+    changed = HARDWARE | other
     arch = load_architecture("server_pcm3d", changed)
     costs, options = cost_table(arch, workload), option_scores(score_blocks(workload), workload, arch)
     limits = {"max_sensitivity_share": 0.3}
@@ -227,6 +237,17 @@ def test_broadcast_and_adders_on_the_die_move_fewer_bytes():
     assert second["links"] / first["links"] == pytest.approx((share * 4096 + 3072) / 15360)
     assert "die sums" in second
     assert "partial sums" not in second
+
+
+def test_every_part_of_the_energy_rests_on_a_stated_value(design, tmp_path):
+    evaluation = design(idle=GATED % "exposed", program=PROGRAM % ", refresh_interval_s: 1", links=MESH)
+    frame = sourced_breakdown(load_architecture(tmp_path / "a.yaml"), evaluation)
+    paths = dict(zip(frame["component"], frame["path"], strict=True))
+    assert paths["network"] == "links.soc.energy_pj_per_bit_hop"
+    assert paths["tiles on"] == "analog_cores.pcm.idle.on_mw"
+    assert paths["wake-up"] == "analog_cores.pcm.idle.wake_pj"
+    assert paths["drift refresh"] == "analog_cores.pcm.program.energy_pj_per_cell"
+    assert set(frame.loc[frame["group"] == "pcm", "file"]) == {str(tmp_path / "a.yaml")}
 
 
 def test_missing_idle_power_of_many_tiles_is_warned_of(design, tmp_path):
