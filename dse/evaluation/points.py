@@ -21,6 +21,7 @@ from dse.evaluation.gating import gating_parts
 from dse.evaluation.profile import LayerProfile, layer_profiles, without
 from dse.evaluation.result import Evaluation
 from dse.evaluation.step_time import StepTime, step_time
+from dse.evaluation.tile_work import tile_work_ns
 from dse.evaluation.timeline import StageTime, stage_times
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
@@ -68,8 +69,8 @@ def evaluate_step(
     attention = attention_cost(arch, micro)
     stages = stage_times(arch, micro, costs, profiles, attention, tokens=tokens)
     needed = units_needed(costs, profiles)
-    tiers = {core.name: np.ceil(needed[core.name] / arch.n_tiles(core)) for core in arch.analog_cores}
-    time = step_time(arch, costs, stages, micro_batches=n_micro, tiers=tiers)
+    work = tile_work_ns(arch, costs, profiles, tokens)
+    time = step_time(arch, costs, stages, micro_batches=n_micro, tile_work_ns=work)
     parts = added(
         energy_parts(arch, micro, costs, profiles, attention, tokens=tokens, step_ns=time.latency_ns / n_micro),
         gating_parts(arch, costs, stages, step_ns=time.latency_ns / n_micro),

@@ -38,7 +38,7 @@ def step_time(
     stages: Sequence[StageTime],
     *,
     micro_batches: Array,
-    tiers: Mapping[str, Array],
+    tile_work_ns: Mapping[str, Array],
 ) -> StepTime:
     """Composes the stages of one micro-batch to the time of a step.
 
@@ -52,13 +52,13 @@ def step_time(
         costs: which groups are analog.
         stages: of one micro-batch.
         micro_batches: parts of the batch, (P,); 1 where it is not split.
-        tiers: analog group → crossbars in use on its fullest tile, (P,).
+        tile_work_ns: analog group → expected work of its fullest tile for one micro-batch, all layers together, (P,).
     """
     path_ns = np.asarray(sum((s.multiplicity * s.total for s in stages), np.zeros(micro_batches.shape)))
     critical = path_shares(stages)
     busy = {
         name: {what: micro_batches * time for what, time in shares.items()}
-        for name, shares in resource_shares(costs, stages, tiers).items()
+        for name, shares in resource_shares(costs, stages, tile_work_ns).items()
     }
     totals = {name: sum(shares.values(), np.zeros(path_ns.shape)) for name, shares in busy.items()}
     if arch.composition != "pipelined":
@@ -89,13 +89,15 @@ def path_shares(stages: Sequence[StageTime]) -> Shares:
     return shares
 
 
-def resource_shares(costs: CostTable, stages: Sequence[StageTime], tiers: Mapping[str, Array]) -> dict[str, Shares]:
+def resource_shares(
+    costs: CostTable, stages: Sequence[StageTime], tile_work_ns: Mapping[str, Array]
+) -> dict[str, Shares]:
     """Resource → what its time for one micro-batch is spent on.
 
     A digital unit runs the kernels of all stages one after the other. A link carries all its transfers one after the
-    other; its latency occupies nothing. Of an analog group the resource is a tile, since layers have tiles of their
-    own: the fullest tile works for at most ``tiers`` crossbars, each no longer than the busiest tile of any stage, and
-    at most as long as the busiest tiles of all stages together.
+    other; its latency occupies nothing. Of an analog group the resource is a tile: it works for the slices of all
+    layers that it holds, which is its expected work over many steps, at least as long as the busiest tile of any one
+    stage and at most as long as the busiest tiles of all stages together.
     """
     found: dict[str, Shares] = {}
     largest: Shares = {}
@@ -112,7 +114,7 @@ def resource_shares(costs: CostTable, stages: Sequence[StageTime], tiers: Mappin
             largest[group] = np.maximum(largest.get(group, 0.0), load)
     for group, load in largest.items():
         tile, name = found[f"{group} tile"], f"{group} tile load"
-        tile[name] = np.minimum(tile[name], tiers[group] * load)
+        tile[name] = np.minimum(tile[name], np.maximum(load, tile_work_ns[group]))
     return found
 
 

@@ -53,13 +53,12 @@ def tile_loads(
         slices = sum(e.n_blocks * units for e, units in zip(own, per_block, strict=True))
         latency = np.maximum.reduce([mean_product_ns(arch, core, costs, e) for e in own])
         if any(e.routing is not None for e in own):
-            shared = slices > n_tiles
+            shared = (slices > n_tiles) | (core.name in packed)
             columns = [tokens, *(np.where(shared, c, 0.0) for c in (n_tiles, *per_block))]
             at, inverse = distinct(columns)
-            found = np.array([
-                routed_load(own, [float(u[i]) for u in per_block], float(n_tiles[i]), packed.get(core.name), tokens[i])
-                for i in at
-            ])  # fmt: skip
+            found = np.array(
+                routed_loads(own, [u[at] for u in per_block], n_tiles[at], tokens[at], packed.get(core.name))
+            )
             loads[core.name] = TileLoad(found[inverse, 0] * latency, found[inverse, 1] * latency)
         else:
             visits = np.maximum.reduce([np.asarray(e.visits(workload), np.float64) / e.n_blocks for e in own])
@@ -79,34 +78,46 @@ def mean_product_ns(arch: Architecture, core: AnalogCore, costs: CostTable, entr
 
 def distinct(columns: Sequence[Array]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """A position of each different row of some columns, and for every row which of them it equals."""
-    code = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        if np.ptp(column) > 0 or column is columns[0]:
-            values, inverse = np.unique(column, return_inverse=True)
-            code = np.unique(code * len(values) + inverse, return_inverse=True)[1]
-    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-    return first, inverse
+    varying = [column for column in columns if np.ptp(column) > 0] or [columns[0]]
+    _, first, code = np.unique(varying[0], return_index=True, return_inverse=True)
+    for column in varying[1:]:
+        values, inverse = np.unique(column, return_inverse=True)
+        _, first, code = np.unique(code * len(values) + inverse, return_index=True, return_inverse=True)
+    return first, code
 
 
-def routed_load(
-    own: Sequence[Entry], slices_per_block: Sequence[float], n_tiles: float, packed: PackedTiles | None, tokens: float
-) -> Busiest:
-    """Mean and spread of the products of the busiest tile in a stage with routed experts."""
+def routed_loads(
+    own: Sequence[Entry], slices_per_block: Sequence[Array], n_tiles: Array, tokens: Array, packed: PackedTiles | None
+) -> list[Busiest]:
+    """Products of the busiest tile in a stage with routed experts, for some design points."""
     routing = next(e.routing for e in own if e.routing is not None)
+    contents: dict[tuple[float, ...], TileContents] = {}
+    loads = []
+    for point in range(len(tokens)):
+        shape = (float(n_tiles[point]), *(float(s[point]) for s in slices_per_block))
+        if shape not in contents:
+            contents[shape] = tile_contents(routing, own, shape[1:], round(shape[0]), packed)
+        loads.append(routing.busiest(float(tokens[point]), contents[shape]))
+    return loads
+
+
+def tile_contents(
+    routing: LayerRouting,
+    own: Sequence[Entry],
+    slices_per_block: Sequence[float],
+    n_tiles: int,
+    packed: PackedTiles | None,
+) -> TileContents:
+    """What the tiles hold: by the mapping's slices where they fit, else one slice per tile, round the tiles."""
     names = [name for e in own for name in e.names]
-    expert = [int(x) for e in own for x in (e.experts if e.routing is not None else np.full(e.n_blocks, -1))]
+    expert = np.concatenate([e.experts if e.routing is not None else np.full(e.n_blocks, -1) for e in own])
     per_block = np.repeat([round(s) for s in slices_per_block], [e.n_blocks for e in own])
     if packed is not None and packed.n_slices == per_block.sum() and set(names) == set(packed.blocks):
         held = packed.held[:, [packed.blocks.index(name) for name in names]]
     elif per_block.sum() <= n_tiles:
         held = np.eye(len(names), dtype=np.int64)
     else:
-        held = round_robin(per_block, round(n_tiles))
-    return routing.busiest(tokens, tile_contents(routing, held, np.array(expert)))
-
-
-def tile_contents(routing: LayerRouting, held: NDArray[np.int64], expert: NDArray[np.int64]) -> TileContents:
-    """Slices by expert of the layer; blocks that every token uses (−1) apart."""
+        held = round_robin(per_block, n_tiles)
     by_expert = np.zeros((len(held), len(routing.visits)), dtype=np.int64)
     by_expert[:, expert[expert >= 0]] = held[:, expert >= 0]
     return TileContents(by_expert, held[:, expert < 0].sum(axis=1))
