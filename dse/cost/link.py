@@ -22,16 +22,16 @@ class HandOff(NamedTuple):
     """Additions that the adders of the analog die make."""
 
 
-def distinct_dies(*, n_dies: Quantity, choices: Quantity) -> Quantity:
+def distinct_dies(*, n_dies: Quantity, choices: Quantity, chance: Quantity = 1.0) -> Quantity:
     """Expected number of different dies that hold one of a token's experts [-].
 
-    ``D · (1 − (1 − 1/D)^k)``: k experts, each on one of D dies at random. With packed slices the evaluation says how
-    many there are.
+    ``D · (1 − (1 − c/D)^k)``: k experts, each with the chance c on one of D dies at random, else elsewhere. With packed
+    slices the evaluation counts them.
 
     >>> distinct_dies(n_dies=4, choices=8)
     3.5995...
     """
-    return n_dies * (1 - (1 - 1 / n_dies) ** choices)
+    return n_dies * (1 - (1 - chance / n_dies) ** choices)
 
 
 def hand_off(
@@ -58,7 +58,7 @@ def hand_off(
         cols: columns of a crossbar.
         activation_bits: bits of an input, and of a sum.
         adc_bits: bits of an output of a crossbar.
-        sharing: dies per chosen expert, at most 1; see ``crossings_per_visit``.
+        sharing: dies per chosen expert; see ``crossings_per_visit``.
     """
     last = block_class.path_length - 1
     inputs: dict[int, Quantity] = {m.depth: np.float64(m.n_in) for m in block_class.matrices}
@@ -69,15 +69,15 @@ def hand_off(
         outputs = sum((np.ceil(m.n_in / rows) * m.n_out for m in block_class.matrices), np.float64(0))
         return HandOff((to_tiles + outputs * adc_bits) / BITS_PER_BYTE, additions, np.float64(0))
     sums = sum((m.n_out * (sharing if m.depth == last else 1.0) for m in block_class.matrices), np.float64(0))
-    joined = sum((m.n_out * (1 - sharing) for m in block_class.matrices if m.depth == last), np.float64(0))
+    joined = sum((m.n_out * np.maximum(1 - sharing, 0) for m in block_class.matrices if m.depth == last), np.float64(0))
     return HandOff((to_tiles + sums * activation_bits) / BITS_PER_BYTE, np.float64(0), additions + joined)
 
 
 def crossings_per_visit(block_class: BlockClass, *, n_dies: Quantity, top_k: int) -> Quantity:
     """Dies that hold one of a token's k experts, per expert [-]; 1 for a block of its own.
 
-    ``D · (1 − (1 − 1/D)^k) / k``. Exact when all k are analog; with fewer of them it is a lower end, because they
-    share less.
+    ``D · (1 − (1 − 1/D)^k) / k``. Right when all k are analog; with fewer of them it is a lower end, because they share
+    less: a mapping program sees this one, the evaluation that of the mapping.
     """
     if block_class.kind != "expert":
         return 1.0

@@ -39,16 +39,25 @@ class TrafficCost:
 
 
 def traffic_cost(
-    arch: Architecture, workload: Workload, block_class: BlockClass, core: AnalogCore, host: DigitalUnit
+    arch: Architecture,
+    workload: Workload,
+    block_class: BlockClass,
+    core: AnalogCore,
+    host: DigitalUnit,
+    *,
+    sharing: Quantity | None = None,
 ) -> TrafficCost:
     """Cost of moving inputs to the tiles of a group and outputs back, for one visit.
 
     Latency: the crossings of the link, and the hops to the farthest tile, there and back for every depth. Time of the
     bytes: per pair of dies, and per die on the busiest link of its network. A flat-power host covers the link's energy.
+    ``sharing``: dies per chosen expert; None: as if all experts of a token were on the group, on dies at random.
     """
     bits = BITS[workload.scenario.precision.activations]
     link = arch.link_between(core.die, host.die) if core.die != host.die else None
     network, dies = arch.network_within(core.die), arch.die(core.die).count
+    if sharing is None:
+        sharing = crossings_per_visit(block_class, n_dies=dies, top_k=workload.model.top_k)
     handed = hand_off(
         block_class,
         link,
@@ -56,7 +65,7 @@ def traffic_cost(
         cols=core.cols,
         activation_bits=bits,
         adc_bits=core.adc.bits,
-        sharing=crossings_per_visit(block_class, n_dies=dies, top_k=workload.model.top_k),
+        sharing=sharing,
     )
     energy_pj: dict[str, Quantity] = {}
     busy_ns: dict[str, Quantity] = {}

@@ -1,9 +1,7 @@
-"""How busy each link is in a step, and over how many dies the experts of a token spread."""
+"""How busy each link is in a step."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dse.cost.link import distinct_dies
 from dse.cost.micro_batch import micro_batch
 from dse.cost.network import mesh_link_loads, network_bytes_per_visit, network_paths
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
 from dse.cost.traffic import traffic_cost
 from dse.evaluation.frames import at_point
+from dse.evaluation.hand_off import DieSpread
 from dse.evaluation.timeline import StageTime
 from dse.mapping.model import Mapping
 from dse.spec.architecture import AnalogCore, Architecture
@@ -41,18 +39,6 @@ class LinkUse:
     """The same over the step time; 1: nothing else could be faster."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class DieSpread:
-    """Over how many dies of a group the routed experts of one token spread, mean over the layers."""
-
-    group: str
-    n_dies: float
-    expected: float
-    """What the costs use: experts on dies at random."""
-    packed: float | None
-    """What the packed slices give; None where the mapping is not packed."""
-
-
 def link_uses(
     arch: Architecture,
     workload: Workload,
@@ -60,11 +46,13 @@ def link_uses(
     stages: Sequence[StageTime],
     mapping: Mapping,
     *,
+    spreads: Sequence[DieSpread],
     step_ns: float,
 ) -> tuple[LinkUse, ...]:
     """Every link that a mapping uses, the busiest first (first design point)."""
     busy: dict[str, float] = {}
-    micro = micro_batch(arch, workload)
+    micro, host = micro_batch(arch, workload), host_unit(arch)
+    sharing = {spread.group: spread.sharing for spread in spreads}
     for stage in stages:
         for entry in stage.entries:
             group = costs.options[entry.option_index].group
@@ -72,7 +60,8 @@ def link_uses(
                 continue
             core, visits = arch.core(group), at_point(stage.multiplicity) * at_point(entry.visits(micro))
             block_class = costs.classes[entry.class_index]
-            for kind, time in traffic_cost(arch, workload, block_class, core, host_unit(arch)).busy_ns.items():
+            shared = sharing.get(group) if entry.kind == "expert" else None
+            for kind, time in traffic_cost(arch, workload, block_class, core, host, sharing=shared).busy_ns.items():
                 name = link_name(arch, core, kind)
                 busy[name] = busy.get(name, 0.0) + visits * at_point(time)
     uses = []
@@ -136,43 +125,3 @@ def tile_traffic(arch: Architecture, workload: Workload, slices: pd.DataFrame, n
             np.add.at(tiles, first + own["tile"].to_numpy()[here], moved[here])
         first += round(at_point(core.tiles_per_die))
     return traffic
-
-
-def die_spreads(
-    arch: Architecture, workload: Workload, costs: CostTable, stages: Sequence[StageTime], mapping: Mapping
-) -> tuple[DieSpread, ...]:
-    """Spread of the routed experts over the dies of every analog group that holds some."""
-    entries = [entry for stage in stages for entry in stage.entries if entry.kind == "expert"]
-    holding = {costs.options[entry.option_index].group for entry in entries}
-    spreads = []
-    for core in (core for core in arch.analog_cores if core.name in holding):
-        n_dies = at_point(arch.die(core.die).count)
-        if n_dies > 1:
-            expected = at_point(distinct_dies(n_dies=n_dies, choices=workload.model.top_k))
-            packed = None if mapping.slices is None else packed_dies(workload, mapping.slices, core.name)
-            spreads.append(DieSpread(group=core.name, n_dies=n_dies, expected=expected, packed=packed))
-    return tuple(spreads)
-
-
-def packed_dies(workload: Workload, slices: pd.DataFrame, group: str) -> float | None:
-    """Expected dies with a chosen expert, mean over the layers; an expert on two dies counts on both.
-
-    A die with m of E equally likely experts has none of k chosen ones with probability ``C(E − m, k) / C(E, k)``; with
-    unequal visits λ the choices are taken as independent: ``Π (1 − λ)``.
-    """
-    visits: MappingABC[str, float] = dict(
-        zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True)
-    )
-    layer_of = {b.name: b.layer for b in workload.blocks if b.kind == "expert"}
-    where = slices.loc[(slices["group"] == group) & slices["block"].isin(layer_of), ["block", "die"]].drop_duplicates()
-    if where.empty:
-        return None
-    n_experts, top_k = workload.model.n_experts, workload.model.top_k
-    found: dict[object, float] = {}
-    for (layer, _), blocks in where.groupby([where["block"].map(layer_of), where["die"]], sort=False)["block"]:
-        chances = [visits[block] for block in blocks]
-        none = math.prod(1 - chance for chance in chances)
-        if max(chances) - min(chances) < 1e-12:
-            none = math.comb(n_experts - len(chances), top_k) / math.comb(n_experts, top_k)
-        found[layer] = found.get(layer, 0.0) + 1 - none
-    return sum(found.values()) / len(found)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dse.cost.package import DieCount, die_counts, n_packages
 from dse.cost.table import CostTable
 from dse.evaluation.frames import at_point
-from dse.evaluation.links import DieSpread, LinkUse, die_spreads, link_uses
+from dse.evaluation.hand_off import DieSpread, die_spreads
+from dse.evaluation.links import LinkUse, link_uses
 from dse.evaluation.programming import GroupProgramming, group_programming
 from dse.evaluation.warnings import architecture_warnings, power_density_warnings
 from dse.mapping.model import Mapping
@@ -58,11 +59,22 @@ class Machine:
         return {
             "worst_link": None if worst is None else dataclasses.asdict(worst),
             "links": [dataclasses.asdict(link) for link in self.links],
-            "dies_per_token": [dataclasses.asdict(spread) for spread in self.spreads],
+            "dies_per_token": [spread_document(spread) for spread in self.spreads],
             "programming": [dataclasses.asdict(group) for group in self.programming],
             "package": {"dies": dies, "packages": self.packages, "wafers": self.wafers},
             "warnings": list(self.warnings),
         }
+
+
+def spread_document(spread: DieSpread) -> dict[str, Any]:
+    """The spread over dies of one group as a JSON object."""
+    return {
+        "group": spread.group,
+        "n_dies": at_point(spread.n_dies),
+        "experts_per_token": spread.experts_per_token,
+        "at_random": at_point(spread.at_random),
+        "packed": spread.packed,
+    }
 
 
 def machine(
@@ -70,9 +82,11 @@ def machine(
 ) -> Machine:
     """The machine behind an evaluated design (first design point)."""
     step_ns = at_point(evaluation.latency_ns)
+    used = [(stage.multiplicity, entry) for stage in evaluation.stages for entry in stage.entries]
+    spreads = die_spreads(arch, workload, mapping, costs, used)
     return Machine(
-        links=link_uses(arch, workload, costs, evaluation.stages, mapping, step_ns=step_ns),
-        spreads=die_spreads(arch, workload, costs, evaluation.stages, mapping),
+        links=link_uses(arch, workload, costs, evaluation.stages, mapping, spreads=spreads, step_ns=step_ns),
+        spreads=spreads,
         programming=group_programming(arch, evaluation.units_needed),
         dies=die_counts(arch),
         packages=at_point(n_packages(arch)),

@@ -18,6 +18,7 @@ from dse.cost.table import CostTable, cost_table
 from dse.evaluation.counts import operation_counts
 from dse.evaluation.energy import added, digital_energy_model, energy_parts, memory_traffic
 from dse.evaluation.gating import gating_parts
+from dse.evaluation.hand_off import with_spread
 from dse.evaluation.profile import LayerProfile, layer_profiles, without
 from dse.evaluation.result import Evaluation
 from dse.evaluation.step_time import StepTime, step_time
@@ -53,7 +54,8 @@ def evaluate_points(
     """
     costs = cost_table(arch, workload) if costs is None else costs
     profiles = without(leave_out, layer_profiles(workload, mapping, costs))
-    return evaluate_step(arch, workload, costs, profiles)
+    used = [(profile.multiplicity, entry) for profile in profiles for entry in profile.entries.get("experts", ())]
+    return evaluate_step(arch, workload, with_spread(arch, workload, mapping, costs, used), profiles)
 
 
 def evaluate_step(

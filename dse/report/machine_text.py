@@ -18,8 +18,10 @@ def machine_lines(machine: Machine) -> list[str]:
         lines.append(f"worst link {link.name}: {100 * link.load_fraction:.1f} % of the step busy")
     for spread in machine.spreads:
         packed = "" if spread.packed is None else f", {significant(spread.packed)} as packed"
-        expected = f"{significant(spread.expected)} of {spread.n_dies:g} dies if spread at random"
-        lines.append(f"experts of a token on {spread.group}: {expected}{packed}")
+        n_dies, random = at_point(spread.n_dies), at_point(spread.at_random)
+        if n_dies > 1:
+            experts = f"{significant(spread.experts_per_token)} experts of a token on {spread.group}"
+            lines.append(f"{experts}: on {significant(random)} of {n_dies:g} dies at random{packed}")
     lines += [programming_line(group) for group in machine.programming]
     dies = "; ".join(
         f"{at_point(die.count):.0f} x {die.name} of {quantity_text(at_point(die.area_mm2), 'mm2')}"

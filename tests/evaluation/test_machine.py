@@ -173,7 +173,7 @@ def test_packed_experts_of_a_token_are_on_fewer_dies_than_if_spread_at_random():
     arch, workload = load_architecture("server_pcm3d"), load_workload("olmoe")
     mapping = pack(rule_mapping(arch, workload, score_blocks(workload), rule="all_analog"), arch, workload)
     spread = evaluate(arch, workload, mapping).machine.spreads[0]
-    assert spread.expected == pytest.approx(4 * (1 - 0.75**8))
+    assert spread.at_random == pytest.approx(4 * (1 - 0.75**8))
     # by hand: a layer has 64 x 24 = 1 536 slices on consecutive tiles, 800 of them on a die: two or three dies
     assert 1.9 < spread.packed < 3
 
@@ -248,6 +248,24 @@ def test_every_part_of_the_energy_rests_on_a_stated_value(design, tmp_path):
     assert paths["wake-up"] == "analog_cores.pcm.idle.wake_pj"
     assert paths["drift refresh"] == "analog_cores.pcm.program.energy_pj_per_cell"
     assert set(frame.loc[frame["group"] == "pcm", "file"]) == {str(tmp_path / "a.yaml")}
+
+
+def test_fewer_analog_experts_share_less_and_packed_ones_share_what_their_slices_give():
+    workload, shared = load_workload("olmoe"), {path: HARDWARE[path] for path in list(HARDWARE)[:3]}
+    arch = load_architecture("server_pcm3d", shared)
+    half = rule_mapping(arch, workload, score_blocks(workload), rule="top_k_per_layer", digital_fraction=0.5)
+    found = evaluate(arch, workload, half)
+    spread = found.machine.spreads[0]
+    # by hand: each of 8 choices is analog with chance 1/2 and then on a given die with 1/8: 4 (1 - (7/8)^8) = 2.626
+    assert (spread.experts_per_token, spread.at_random) == (pytest.approx(4), pytest.approx(4 * (1 - 0.875**8)))
+
+    def link_pj(dies):  # by hand: as for all analog, for 4 experts a token in 16 layers, 8-bit words at 0.5 pJ/bit
+        return 16 * 4 * (dies / 4 * 4096 + 3072) * 8 * 0.5
+
+    assert components(found)["links"] == pytest.approx(link_pj(spread.at_random))
+    packed = evaluate(arch, workload, pack(half, arch, workload))
+    assert packed.machine.spreads[0].packed < spread.at_random
+    assert components(packed)["links"] == pytest.approx(link_pj(packed.machine.spreads[0].packed))
 
 
 def test_missing_idle_power_of_many_tiles_is_warned_of(design, tmp_path):

@@ -1,0 +1,131 @@
+"""Over how many dies the experts of a token spread, and what the hand-off between dies costs therefore."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dse.cost.link import distinct_dies
+from dse.cost.option import host_unit
+from dse.cost.table import CostTable
+from dse.cost.traffic import TRAFFIC_COMPONENTS, traffic_cost
+from dse.evaluation.profile import Entry
+from dse.mapping.model import Mapping
+from dse.spec.architecture import Architecture
+from dse.units import Quantity
+from dse.workload.build import Workload
+from dse.workload.routing import visits_per_token
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class DieSpread:
+    """Over how many dies of a group the routed experts of one token spread, mean over the layers with some."""
+
+    group: str
+    n_dies: Quantity
+    experts_per_token: float
+    """Chosen experts on the group."""
+    at_random: Quantity
+    """Dies that hold one of them, if every expert is on a die at random."""
+    packed: float | None
+    """Dies that hold one of them by the packed slices; None where the mapping is not packed."""
+
+    @property
+    def sharing(self) -> Quantity:
+        """Dies per chosen expert; above 1 where packing cuts experts across dies."""
+        return (self.at_random if self.packed is None else self.packed) / self.experts_per_token
+
+
+def die_spreads(
+    arch: Architecture, workload: Workload, mapping: Mapping, costs: CostTable, used: Iterable[tuple[Quantity, Entry]]
+) -> tuple[DieSpread, ...]:
+    """Spread of the routed experts over the dies of every analog group that holds some.
+
+    Args:
+        arch: architecture.
+        workload: workload.
+        mapping: placement, packed or not.
+        costs: names of the options.
+        used: how many layers have it, and an entry.
+    """
+    found: dict[str, list[tuple[Quantity, float]]] = {}
+    for layers, entry in used:
+        group = costs.options[entry.option_index].group
+        if entry.kind == "expert" and costs.is_analog[group]:
+            found.setdefault(group, []).append((layers, float(np.sum(entry.visits_per_token))))
+    spreads, top_k = [], workload.model.top_k
+    for group, entries in found.items():
+        n_dies = arch.die(arch.core(group).die).count
+        total = sum((layers for layers, _ in entries), np.float64(0))
+        experts = float(np.ravel(sum((layers * k for layers, k in entries), np.float64(0)) / total)[0])
+        dies = sum(
+            (layers * distinct_dies(n_dies=n_dies, choices=top_k, chance=k / top_k) for layers, k in entries),
+            np.float64(0),
+        )
+        slices = mapping.slices
+        packed = None if slices is None or slices.empty else packed_dies(workload, slices, group)
+        spreads.append(
+            DieSpread(group=group, n_dies=n_dies, experts_per_token=experts, at_random=dies / total, packed=packed)
+        )
+    return tuple(spreads)
+
+
+def with_spread(
+    arch: Architecture, workload: Workload, mapping: Mapping, costs: CostTable, used: Iterable[tuple[Quantity, Entry]]
+) -> CostTable:
+    """Costs in which the experts of a token share vectors as the mapping lets them.
+
+    The table of ``cost_table`` takes all of a token's experts to be on one analog group, on dies at random: the lower
+    end a mapping program needs. A link without ``broadcast`` and ``reduce: die`` shares nothing.
+    """
+    host, used = host_unit(arch), tuple(used)
+    sharing_links = {
+        core.name: core
+        for core in arch.analog_cores
+        if core.die != host.die
+        and (link := arch.link_between(core.die, host.die)) is not None
+        and (link.broadcast or link.reduce == "die")
+    }
+    if not sharing_links:
+        return costs
+    parts = {name: costs.visit_parts_pj[name].copy() for name in TRAFFIC_COMPONENTS if name in costs.visit_parts_pj}
+    link_ns = costs.link_ns_per_visit.copy()
+    experts = [index for index, block_class in enumerate(costs.classes) if block_class.kind == "expert"]
+    for spread in die_spreads(arch, workload, mapping, costs, used):
+        core = sharing_links.get(spread.group)
+        if core is None:
+            continue
+        option = next(index for index, option in enumerate(costs.options) if option.group == spread.group)
+        for index in experts:
+            traffic = traffic_cost(arch, workload, costs.classes[index], core, host, sharing=spread.sharing)
+            link_ns[:, index, option] = traffic.time_ns
+            for name, table in parts.items():
+                table[:, index, option] = traffic.energy_pj.get(name, 0.0)
+    return dataclasses.replace(costs, link_ns_per_visit=link_ns, visit_parts_pj={**costs.visit_parts_pj, **parts})
+
+
+def packed_dies(workload: Workload, slices: pd.DataFrame, group: str) -> float | None:
+    """Expected dies with a chosen expert, mean over the layers; an expert on two dies counts on both.
+
+    A die with m of E equally likely experts has none of k chosen ones with probability ``C(E − m, k) / C(E, k)``; with
+    unequal visits λ the choices are taken as independent: ``Π (1 − λ)``.
+    """
+    visits = dict(zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True))
+    layer_of = {b.name: b.layer for b in workload.blocks if b.kind == "expert"}
+    where = slices.loc[(slices["group"] == group) & slices["block"].isin(layer_of), ["block", "die"]].drop_duplicates()
+    if where.empty:
+        return None
+    n_experts, top_k = workload.model.n_experts, workload.model.top_k
+    found: dict[object, float] = {}
+    for (layer, _), blocks in where.groupby([where["block"].map(layer_of), where["die"]], sort=False)["block"]:
+        chances = [visits[block] for block in blocks]
+        none = math.prod(1 - chance for chance in chances)
+        if max(chances) - min(chances) < 1e-12:
+            none = math.comb(n_experts - len(chances), top_k) / math.comb(n_experts, top_k)
+        found[layer] = found.get(layer, 0.0) + 1 - none
+    return sum(found.values()) / len(found)
