@@ -12,6 +12,8 @@ from dse.workload.build import Workload
 # L layers with experts, E experts
 
 Array = NDArray[np.float64]
+OWN_STREAM = 1
+"""Keeps the noise of the order apart from scores that are drawn with the same seed."""
 
 
 def expert_visits(workload: Workload) -> Array:
@@ -46,9 +48,10 @@ def popularity_places(workload: Workload) -> NDArray[np.int64]:
     Source: K. Pearson, "On further methods of determining correlation", Drapers' Company Memoirs IV, 1907.
     """
     model, routing = workload.model, workload.routing
-    generator, n_experts = np.random.default_rng(routing.seed), model.n_experts
+    n_experts = model.n_experts
     rank_correlation = float(routing.norm_load_rank_correlation)
     if rank_correlation == 0:
+        generator = np.random.default_rng(routing.seed)
         return np.stack([generator.permutation(n_experts) for _ in range(model.n_moe_layers)])
     if workload.score_places is None:
         message = (
@@ -57,7 +60,7 @@ def popularity_places(workload: Workload) -> NDArray[np.int64]:
         raise SpecError([Problem(message, "routing.norm_load_rank_correlation")])
     normal = ndtri((n_experts - workload.score_places - 0.5) / n_experts)
     pearson = 2 * np.sin(np.pi * rank_correlation / 6)
-    noise = generator.standard_normal(normal.shape)
+    noise = np.random.default_rng((routing.seed, OWN_STREAM)).standard_normal(normal.shape)
     mixed = pearson * normal + np.sqrt(max(0.0, 1 - pearson**2)) * noise
     return np.argsort(np.argsort(-mixed, axis=1, kind="stable"), axis=1)
 

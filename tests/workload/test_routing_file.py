@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from dse import cost_table, evaluate, load_architecture, option_scores, score_blocks, solve_mapping
 from dse.errors import SpecError
+from dse.workload.batch import layer_routings
 from dse.workload.build import load_workload
 from dse.workload.routing import expert_visits
 
@@ -119,3 +121,31 @@ def test_wrong_routing_values_are_refused(tmp_path, routing, message):
         load(tmp_path, routing)
     assert message in str(caught.value)
     assert "w.yaml:5:" in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "file"), [("measured", "routing.csv"), ("trace", "trace.csv")])
+def test_the_shipped_model_comes_with_its_measured_routing(kind, file):
+    workload = load_workload("tiny_moe", [f"routing.kind={kind}", f"routing.file=tiny_moe/{file}"])
+    visits = expert_visits(workload)
+    assert visits.shape == (4, 32)
+    assert visits.sum(axis=1) == pytest.approx(4.0)
+    assert visits.max() < 0.5
+
+
+def test_a_step_longer_than_the_trace_is_refused(tmp_path):
+    routing = layer_routings(trace(tmp_path, TRACE))[0]
+    with pytest.raises(SpecError, match="a step of 4 tokens is longer than the trace, which has 3"):
+        routing.active(np.array([4.0]), np.arange(4))
+
+
+@pytest.mark.parametrize("routing", ["correlation=0.4", "kind=trace"])
+def test_the_mapping_and_the_evaluation_agree_on_the_experts_a_batch_uses(routing):
+    arch = load_architecture("tiny_edge")
+    more = ["routing.file=tiny_moe/trace.csv"] if routing == "kind=trace" else []
+    workload = load_workload("tiny_moe", [f"routing.{routing}", *more])
+    costs, options = cost_table(arch, workload), option_scores(score_blocks(workload), workload, arch)
+    mapping = solve_mapping(costs, options, workload, arch, objective="energy", limits={"max_sensitivity_share": 0.3})
+    full = evaluate(arch, workload, mapping).energy_pj_per_token
+    assert mapping.value <= full * (1 + 1e-9)
+    # the program shares the load of a group evenly, the evaluation waits for the busiest tile
+    assert mapping.value == pytest.approx(full, rel=0.01)
