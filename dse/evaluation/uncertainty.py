@@ -52,7 +52,7 @@ class Uncertainty:
     spreads: tuple[Spread, ...]
     """Inputs that vary."""
     without_spread: tuple[str, ...]
-    """Inputs that change a metric, are assumed or name no evidence, and state no spread: they are held fixed."""
+    """Inputs that change a metric, are assumed and state no spread: held fixed, so that intervals are too narrow."""
     samples: pd.DataFrame
     """One row per sample, one column per metric."""
     nominal: MappingABC[str, float]

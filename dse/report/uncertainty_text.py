@@ -33,7 +33,8 @@ def uncertainty_text(found: Uncertainty) -> str:
     )
     lines = [align(rows, ["uncertainty", "nominal [95 % interval]", "at most"], right=()), wrapped(said)]
     if found.without_spread:
-        lines.append(wrapped(f"assumed without a spread, held fixed: {', '.join(found.without_spread)}"))
+        held = ", ".join(found.without_spread)
+        lines.append(wrapped(f"assumed without a spread and held fixed, so that intervals are too narrow: {held}"))
     return "\n".join(lines)
 
 
