@@ -64,6 +64,8 @@ class DieNetwork:
     """Bandwidth of one link between two routers [byte/ns]."""
     energy_pj_per_bit_hop: NonNegative
     """Energy of one bit over one hop, router and wire [pJ/bit]."""
+    router_area_mm2: NonNegative = 0.0
+    """Area of the router of one tile and its links [mm²]; left out: part of the tile's area."""
     radix: Annotated[Quantity, Number(ge=2, integer=True)] = 2
     """Branches at every node of a tree."""
 

@@ -90,6 +90,12 @@ def test_a_mesh_adds_hops_and_the_load_of_its_busiest_link(design):
     assert worst.load_fraction == pytest.approx(2 * 4.5 / evaluation.latency_ns_per_step)
 
 
+def test_routers_take_area_where_it_is_stated(design):
+    plain, routed = design(links=MESH), design(links=MESH.replace("hop_ns: 1", "hop_ns: 1, router_area_mm2: 0.15"))
+    assert routed.area_mm2 - plain.area_mm2 == pytest.approx(16 * 0.15)  # by hand: one router a tile
+    assert "soc network" in set(routed.area_frame()["part"])
+
+
 def test_the_packed_mapping_names_the_busiest_link_of_the_mesh(tmp_path, design):
     design(links=MESH)
     arch, workload = load_architecture(tmp_path / "a.yaml"), load_workload(tmp_path / "w.yaml")
