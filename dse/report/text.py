@@ -146,7 +146,7 @@ def energy_table(arch: Architecture, evaluation: Evaluation) -> str:
     table = align(rows, ["energy per token", "group", "", "%", "from"], right={2, 3})
     files = ", ".join(dict.fromkeys(file for file in frame["file"] if file))
     assumed = f"{100 * assumed_fraction(frame):.0f} % of the energy rests on assumed values"
-    return table + f"\n  from {files}; {assumed}"
+    return f"{table}\n{wrapped(f'  from {files}; {assumed}')}"
 
 
 def time_table(evaluation: Evaluation) -> str:

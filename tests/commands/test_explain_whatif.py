@@ -64,7 +64,7 @@ def test_an_architecture_is_explained_as_it_is_evaluated(dse_at, result):
 def test_a_point_of_a_run_is_explained(dse_at):
     axes = ["mapping.digital_fraction=0,0.5", "scenario.batch=8,32", "analog_cores.pcm.cost.mvm.energy_pj=5000,10000"]
     sets = [word for axis in axes for word in ("--set", axis)]
-    _, out, _ = dse_at("explore", "server_pcm3d", "olmoe", *sets, "-o", "run", "-q", "--json")
+    _, out, _ = dse_at("explore", "server_pcm3d_lumped", "olmoe", *sets, "-o", "run", "-q", "--json")
     rows = json.loads(out)["front"]
     for row in rows[:3]:
         code, out, _ = dse_at("explain", f"run#{row['point']}", "energy_pj_per_token", "--json")

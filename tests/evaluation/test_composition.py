@@ -142,13 +142,13 @@ def test_more_micro_batches_than_sequences_are_refused(by_hand):
 
 
 def olmoe_pair(composition, micro_batches=4.0, batch=32.0):
-    arch = load_architecture("server_pcm3d", {"composition": composition, "micro_batches": 2})
+    arch = load_architecture("server_pcm3d_lumped", {"composition": composition, "micro_batches": 2})
     arch = arch.with_values({"micro_batches": micro_batches})
     return arch, load_workload("olmoe").with_values({"scenario.batch": batch})
 
 
 def olmoe_mapping(fraction=0.25):
-    arch, workload = load_architecture("server_pcm3d"), load_workload("olmoe")
+    arch, workload = load_architecture("server_pcm3d_lumped"), load_workload("olmoe")
     return rule_mapping(arch, workload, score_blocks(workload), digital_fraction=fraction)
 
 

@@ -20,7 +20,7 @@ def mapped(arch, workload, rule="top_k_per_layer", fraction=0.25, **kwargs):
 
 @pytest.fixture(scope="module")
 def server():
-    return load_architecture("server_pcm3d")
+    return load_architecture("server_pcm3d_lumped")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_parts_sum_to_totals(server, olmoe):
 def test_serial_adds_what_overlapped_hides(olmoe):
     times = {}
     for composition in ("serial", "overlapped"):
-        arch = load_architecture("server_pcm3d", {"composition": composition})
+        arch = load_architecture("server_pcm3d_lumped", {"composition": composition})
         evaluation = evaluate(arch, olmoe, mapped(arch, olmoe))
         frame = evaluation.stage_frame()
         times[composition] = evaluation.latency_ns_per_step
@@ -104,7 +104,7 @@ def test_serial_adds_what_overlapped_hides(olmoe):
 
 
 def test_a_mapping_that_does_not_fit_says_limit_need_and_have(olmoe, server):
-    small = load_architecture("server_pcm3d", {"dies.analog.count": 2})
+    small = load_architecture("server_pcm3d_lumped", {"dies.analog.count": 2})
     with pytest.raises(InfeasibleError) as caught:
         evaluate(small, olmoe, mapped(server, olmoe))
     cause = caught.value.causes[0]
@@ -112,7 +112,7 @@ def test_a_mapping_that_does_not_fit_says_limit_need_and_have(olmoe, server):
 
 
 def test_power_limit_is_checked(server, olmoe):
-    arch = load_architecture("server_pcm3d", {"limits.power_mw": 100})
+    arch = load_architecture("server_pcm3d_lumped", {"limits.power_mw": 100})
     with pytest.raises(InfeasibleError, match=r"limits\.power_mw"):
         evaluate(arch, olmoe, mapped(server, olmoe))
 
@@ -132,7 +132,7 @@ def test_a_design_alone_equals_the_same_design_inside_a_sweep(server, olmoe):
     )
     for i in range(3):
         one = evaluate(
-            load_architecture("server_pcm3d", {"analog_cores.pcm.cost.mvm.energy_pj": float(energies[i])}),
+            load_architecture("server_pcm3d_lumped", {"analog_cores.pcm.cost.mvm.energy_pj": float(energies[i])}),
             load_workload("olmoe", [f"scenario.batch={int(batches[i])}"]),
             mapping,
         )
@@ -201,8 +201,9 @@ def test_scaling_all_energies_scales_the_result(olmoe):
         "digital_units.npu.vector.op_pj",
         "memories.hbm.energy_pj_per_bit",
         "links.analog-npu.energy_pj_per_bit",
+        "links.analog.energy_pj_per_bit_hop",
     ]
-    base = load_architecture("server_pcm3d")
+    base = load_architecture("server_pcm3d_lumped")
     tripled = base.with_values({path: 3 * value_at(base, path) for path in paths})
     mapping = mapped(base, olmoe)
     one, three = evaluate_points(base, olmoe, mapping), evaluate_points(tripled, olmoe, mapping)
@@ -210,9 +211,11 @@ def test_scaling_all_energies_scales_the_result(olmoe):
 
 
 def test_more_idle_tiles_change_only_area_and_idle_energy(server, olmoe):
-    bigger = load_architecture("server_pcm3d", {"analog_cores.pcm.tiles_per_die": 1600})
-    mapping = mapped(server, olmoe)
-    one, two = evaluate(server, olmoe, mapping), evaluate(bigger, olmoe, mapping)
+    # without the mesh, whose ways grow with the die
+    plain = dataclasses.replace(server, links=server.links[:1])
+    bigger = plain.with_values({"analog_cores.pcm.tiles_per_die": 1600})
+    mapping = mapped(plain, olmoe)
+    one, two = evaluate(plain, olmoe, mapping), evaluate(bigger, olmoe, mapping)
     first, second = (dict(e.by_component.itertuples(index=False, name=None)) for e in (one, two))
     assert second["idle"] > first["idle"]
     assert two.area_mm2 > one.area_mm2

@@ -116,7 +116,7 @@ def test_inputs_that_contradict_others_when_they_change_are_found_by_halving():
 
 def test_a_crossbar_product_is_counted_as_such():
     # by hand: OLMoE, 75 % of 8 experts a token and layer on tiles, 12 crossbars each: 16 · 6 · 24 / ... = 2 304
-    arch, workload, mapping = design("server_pcm3d", "olmoe", 0.25)
+    arch, workload, mapping = design("server_pcm3d_lumped", "olmoe", 0.25)
     tree = explain(arch, workload, mapping, "energy_pj_per_token")
     (leaf,) = [leaf for leaf in tree.leaves() if leaf.name.startswith("analog MVM")]
     products, price = leaf.terms[0]

@@ -7,7 +7,7 @@ from dse import evaluate, load_architecture, load_workload, rule_mapping, score_
 from dse.evaluation.uncertainty import METRICS
 
 
-def design(architecture="server_pcm3d", workload="olmoe", fraction=0.25):
+def design(architecture="server_pcm3d_lumped", workload="olmoe", fraction=0.25):
     arch, loaded = load_architecture(architecture), load_workload(workload)
     return (
         arch,
