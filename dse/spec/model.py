@@ -27,7 +27,7 @@ class Model:
     """Name shown in reports."""
     d_model: Size
     """Width of the residual stream."""
-    n_layers: Size
+    n_layers: Annotated[int, Number(gt=0, le=100_000, integer=True)]
     """Layers."""
     n_heads: Size
     """Query heads."""
