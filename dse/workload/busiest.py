@@ -17,7 +17,7 @@ from dse.workload.tile_counts import Counts, TileSets, lattice_counts, tile_sets
 Array = NDArray[np.float64]
 CERTAIN = 1 - 1e-12
 """Visits per token from which an expert is used by every token."""
-LOWEST, HIGHEST = -60.0, 1e-9
+LOWEST, HIGHEST = -60.0, 1e-7
 """Levels are considered while the log of the probability lies in this range below 0."""
 MOST_LEVELS = 24
 """Levels at which the effect of the known sum is worked out; between them it is interpolated."""
@@ -49,7 +49,11 @@ def busiest_tile(
     ``E[max] = Σ_m 1 − P(all tiles ≤ m)``. The tiles' loads are sums of binomial counts; a chain of tiles that share
     experts is taken as Markov (exact when tiles hold different experts), and the fixed number of choices per token,
     which makes the counts negatively dependent, enters as the probability that independent counts add up to n·k,
-    by a saddle point (see ``fixed_sum``). Tests hold the mean to sampling.
+    by a saddle point (see ``fixed_sum``).
+
+    Valid for: the mean is within 1 % of sampling where tiles hold different experts; where neighbouring tiles share
+    some of their experts it is up to 3 % low at one or two tokens and within 1.5 % from eight on; where a tile holds
+    several slices of one expert, up to 5 % low for few tokens.
 
     Args:
         visits: (E,) expected visits per token λ_e of every expert of the layer, also of those elsewhere.

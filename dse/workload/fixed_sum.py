@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 NEWTON_STEPS = 40
 TOLERANCE = 1e-6
 EDGE = 1e-6
-NEGLIGIBLE = 1e-13
+NEGLIGIBLE = 1e-11
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +41,8 @@ class Binomials:
 
     def cumulants(self, theta: Array) -> Array:
         """(5, M): log of the moment generating function about the mean at θ, and its first four derivatives."""
+        if len(self.visits) == 0:
+            return np.zeros((5, len(theta)))
         tilt = np.expm1(theta / self.step)[None, :]
         p = self.visits[:, None]
         q = p * (1 + tilt) / (1 + p * tilt)

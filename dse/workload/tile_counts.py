@@ -99,6 +99,8 @@ class TileSets:
 
 def tile_sets(counts: Counts, held: NDArray[np.int64], shift: NDArray[np.int64]) -> TileSets:
     """Kinds of tiles: tiles with experts of equal popularity have the same load."""
+    if (held.sum(axis=1) == 1).all() and held.sum(axis=0).max() == 1 and np.ptp(shift) == 0:
+        return separate_tiles(counts, held, int(shift[0]))
     width = int(held.sum(axis=1).max()) * (counts.pmf.shape[1] - 1) + 1
     memory: dict[tuple[tuple[int, int], ...], tuple[Array, Array]] = {}
 
@@ -134,6 +136,19 @@ def tile_sets(counts: Counts, held: NDArray[np.int64], shift: NDArray[np.int64])
         count=np.bincount(kind_of).astype(np.float64),
         share=int(held.any(axis=0).sum()) / max(1, int((held > 0).sum())),
         pairs=tuple(pairs.values()),
+    )
+
+
+def separate_tiles(counts: Counts, held: NDArray[np.int64], shift: int) -> TileSets:
+    """The same for tiles that hold one slice each, of different experts."""
+    rows, count = np.unique(counts.of_expert[held.any(axis=0)], return_counts=True)
+    return TileSets(
+        plain=counts.plain[rows],
+        pmf=counts.pmf[rows],
+        shift=np.full(len(rows), shift),
+        count=count.astype(np.float64),
+        share=1.0,
+        pairs=(),
     )
 
 
