@@ -5,6 +5,7 @@ from __future__ import annotations
 from dse.validation.comparison import Comparison
 from dse.validation.evaluations import compare_evaluations
 from dse.validation.formulas import compare_areas, compare_printed, compare_regressions
+from dse.validation.machine import compare_machine
 from dse.validation.released_models import compare_crossbars, compare_parameters
 from dse.validation.table2 import compare_table2
 
@@ -20,4 +21,5 @@ def validate() -> tuple[Comparison, ...]:
         compare_regressions(),
         compare_printed(),
         compare_areas(),
+        compare_machine(),
     )
