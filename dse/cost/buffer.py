@@ -97,12 +97,12 @@ def dense_weights(workload: Workload) -> int:
 
 
 def live_activation_bytes(workload: Workload) -> Quantity:
-    """Bytes of activations that are alive in a step [byte]."""
-    model = workload.model
+    """Bytes of activations that are alive at once [byte]; of a request those of its prefill."""
+    model, scenario = workload.model, workload.scenario
     return activation_bytes(
-        tokens=workload.tokens_per_step,
+        tokens=scenario.batch * (1.0 if scenario.phase == "decode" else scenario.prompt_tokens),
         d_model=model.d_model,
         top_k=model.top_k,
         inner_width=max(model.d_expert * (2 if model.ffn == "gated" else 1), 1),
-        activation_bits=BITS[workload.scenario.precision.activations],
+        activation_bits=BITS[scenario.precision.activations],
     )

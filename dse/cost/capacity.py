@@ -32,14 +32,24 @@ def capacity_units(arch: Architecture, workload: Workload) -> dict[str, Quantity
 def resident_bytes(arch: Architecture, workload: Workload) -> dict[str, Quantity]:
     """What lives in the host's memory besides blocks [byte]: KV cache, activations, embedding."""
     model, scenario = workload.model, workload.scenario
-    length = scenario.prompt_tokens if scenario.phase == "prefill" else scenario.context_tokens + 1
-    kv_bytes = kv_cache_bytes(model, tokens=length, bits=BITS[scenario.precision.kv_cache])
+    kv_bytes = kv_cache_bytes(model, tokens=cached_tokens(scenario), bits=BITS[scenario.precision.kv_cache])
     embedding_bits = BITS[dense_precision(host_unit(arch), workload)]
     return {
         "KV cache": scenario.batch * kv_bytes,
         "activations": live_activation_bytes(workload),
         "embedding": 0.0 if model.tied_head else model.vocab_size * model.d_model * embedding_bits / BITS_PER_BYTE,
     }
+
+
+def cached_tokens(scenario: Scenario) -> Quantity:
+    """Tokens of one sequence that are in the cache at the end of a step."""
+    match scenario.phase:
+        case "prefill":
+            return scenario.prompt_tokens
+        case "generate":
+            return scenario.prompt_tokens + scenario.new_tokens
+        case _:
+            return scenario.context_tokens + 1
 
 
 BITS_OF_A_COUNT: Final = 48

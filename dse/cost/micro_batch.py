@@ -10,6 +10,7 @@ from dse.errors import Problem, SpecError
 from dse.spec.architecture import Architecture
 from dse.units import Quantity
 from dse.workload.build import Workload
+from dse.workload.steps import scenarios_of
 
 
 def n_micro_batches(arch: Architecture) -> Quantity:
@@ -32,10 +33,13 @@ def require_sequences(arch: Architecture, workload: Workload) -> None:
     Raises:
         SpecError: says both numbers and what to change.
     """
-    parts, batch = n_micro_batches(arch), workload.scenario.batch
-    if np.any(np.asarray(batch < parts)):
-        message = (
-            f"each micro-batch needs a sequence: {np.max(parts):g} micro-batches of a batch of {np.min(batch):g}; "
-            "raise scenario.batch, lower micro_batches, or write composition: overlapped"
-        )
-        raise SpecError([Problem(message, path="micro_batches")])
+    parts = n_micro_batches(arch)
+    for step in scenarios_of(workload):
+        batch = step.workload.scenario.batch
+        if np.any(np.asarray(batch < parts)):
+            where = f"scenario.{step.name}.batch" if workload.mix else "scenario.batch"
+            message = (
+                f"each micro-batch needs a sequence: {np.max(parts):g} micro-batches of a batch of {np.min(batch):g}; "
+                f"raise {where}, lower micro_batches, or write composition: overlapped"
+            )
+            raise SpecError([Problem(message, path="micro_batches")])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from dse.spec.values import n_points
 from dse.units import Quantity
 from dse.workload.blocks import BlockClass
 from dse.workload.build import Workload
+from dse.workload.steps import Step, all_steps
 
 # P design points, B block classes, O options
 
@@ -124,16 +126,19 @@ class CostTable:
 def cost_table(arch: Architecture, workload: Workload) -> CostTable:
     """Costs of every block class under every option, for each design point of the architecture and workload.
 
+    What a visit costs is the same in all steps of a workload; of its capacities the least counts.
+
     Raises:
         SpecError: a digital unit lists no peak rate wide enough for the numbers it must compute with.
     """
+    steps = all_steps(workload)
     options = list_options(arch)
     tiles = {core.name: tile_of(core) for core in arch.analog_cores}
-    entries = [[option_cost(arch, workload, c, o, tiles) for o in options] for c in workload.classes]
+    entries = [[option_cost(arch, steps[0].workload, c, o, tiles) for o in options] for c in workload.classes]
     present = {component for row in entries for e in row for component in e.visit_pj}
     once = {component for row in entries for e in row for component in e.activation_pj}
     standing = standing_power_mw(arch)
-    capacity = capacity_units(arch, workload)
+    capacity = least_capacity(arch, steps)
     points = max(n_points(arch), n_points(workload))
 
     def stack(number: Callable[[OptionCost], Quantity]) -> Array:
@@ -152,7 +157,7 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
     return CostTable(
         classes=workload.classes,
         options=options,
-        allowed=np.array([[is_allowed(arch, workload, c, o) for o in options] for c in workload.classes]),
+        allowed=np.array([[is_allowed(arch, steps[0].workload, c, o) for o in options] for c in workload.classes]),
         upkeep_pj_per_step=stack(lambda e: e.upkeep_pj),
         visit_parts_pj={c: stack(of_visit(c)) for c in VISIT_COMPONENTS if c in present},
         activation_parts_pj={c: stack(of_activation(c)) for c in ACTIVATION_COMPONENTS if c in once},
@@ -173,3 +178,9 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
         host=host_unit(arch).name,
         standing_power_mw=spread(standing),
     )
+
+
+def least_capacity(arch: Architecture, steps: Sequence[Step]) -> dict[str, Quantity]:
+    """Resource → capacity for blocks in the step that leaves least of it."""
+    found = [capacity_units(arch, step.workload) for step in steps]
+    return {name: reduce(np.minimum, [units[name] for units in found]) for name in found[0]}

@@ -10,7 +10,7 @@ import numpy as np
 from dse.evaluation.frames import at_point
 
 if TYPE_CHECKING:
-    from dse.evaluation.result import Evaluation
+    from dse.evaluation.result import Evaluation, RunPart
 
 SCHEMA_VERSION: Final = 1
 
@@ -41,6 +41,8 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "critical_path_ns": {name: at_point(time) for name, time in e.critical_ns.items()},
         "busy_ns": {name: at_point(time) for name, time in e.busy_ns.items()},
         "pipeline": pipeline_document(e),
+        **request_document(e),
+        "parts": [part_document(part) for part in e.parts],
         "stages": e.stage_frame().to_dict(orient="records"),
         "area_mm2_by_part": e.area_frame().to_dict(orient="records"),
         "bytes_per_token": e.bytes_per_token.to_dict(orient="records"),
@@ -88,4 +90,25 @@ def pipeline_document(evaluation: Evaluation) -> dict[str, Any] | None:
         "busiest_resource": busiest,
         "busiest_resource_ns": busy,
         "bound_by": "critical path" if path >= busy else "busiest resource",
+    }
+
+
+def request_document(evaluation: Evaluation) -> dict[str, float | None]:
+    """Prefill and decode of a request apart (None where no request is evaluated)."""
+    names = ("prefill_energy_pj", "prefill_latency_ns", "decode_latency_ns_per_token")
+    values = {name: getattr(evaluation, name) for name in names}
+    return {name: None if value is None else at_point(value) for name, value in values.items()}
+
+
+def part_document(part: RunPart) -> dict[str, Any]:
+    """Metrics of one part of a run in the first design, with its own parts."""
+    e = part.evaluation
+    metrics = ("energy_pj_per_token", "energy_pj_per_step", "latency_ns_per_step", "tokens_per_step", "tokens_per_s")
+    return {
+        "name": part.name,
+        "weight": at_point(part.weight),
+        **{name: at_point(getattr(e, name)) for name in metrics},
+        "binding": e.binding if isinstance(e.binding, str) else str(e.binding[0]),
+        **request_document(e),
+        "parts": [part_document(inner) for inner in e.parts],
     }

@@ -15,12 +15,14 @@ from dse.cost.micro_batch import micro_batch, n_micro_batches
 from dse.cost.option import host_unit
 from dse.cost.power import refresh_time_fraction
 from dse.cost.table import CostTable, cost_table
+from dse.evaluation.combine import combined
 from dse.evaluation.counts import operation_counts
 from dse.evaluation.energy import added, digital_energy_model, energy_parts, memory_traffic
 from dse.evaluation.gating import gating_parts
+from dse.evaluation.growth import growing
 from dse.evaluation.hand_off import with_spread
 from dse.evaluation.profile import LayerProfile, layer_profiles, without
-from dse.evaluation.result import Evaluation
+from dse.evaluation.result import Evaluation, RunPart
 from dse.evaluation.step_time import StepTime, step_time
 from dse.evaluation.tile_work import tile_work_ns
 from dse.evaluation.timeline import StageTime, stage_times
@@ -28,6 +30,7 @@ from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.workload.blocks import BlockKind
 from dse.workload.build import Workload
+from dse.workload.steps import Step, at_context, phases_of, scenarios_of
 
 Array = NDArray[np.float64]
 
@@ -46,16 +49,56 @@ def evaluate_points(
         arch: architecture, of one or many design points.
         workload: workload, of one or as many design points.
         mapping: placement of every block.
-        costs: table of ``cost_table(arch, workload)`` if at hand.
+        costs: table of ``cost_table(arch, workload)`` if at hand; used for a single step.
         leave_out: kinds of blocks that are taken to cost nothing.
 
     Raises:
         SpecError: the mapping does not belong to this architecture or workload.
     """
-    costs = cost_table(arch, workload) if costs is None else costs
-    profiles = without(leave_out, layer_profiles(workload, mapping, costs))
-    used = [(profile.multiplicity, entry) for profile in profiles for entry in profile.entries.get("experts", ())]
-    return evaluate_step(arch, workload, with_spread(arch, workload, mapping, costs, used), profiles)
+    scenarios = scenarios_of(workload)
+    if not workload.mix:
+        return evaluate_scenario(arch, workload, mapping, costs, leave_out)
+    parts = tuple(
+        RunPart(part.name, part.weight, evaluate_scenario(arch, part.workload, mapping, None, leave_out))
+        for part in scenarios
+    )
+    return combined(parts, tokens=workload.tokens_per_step)
+
+
+def evaluate_scenario(
+    arch: Architecture,
+    workload: Workload,
+    mapping: Mapping,
+    costs: CostTable | None,
+    leave_out: Collection[BlockKind],
+) -> Evaluation:
+    """Evaluates one scenario: a step, or of a request its prefill and its decode steps."""
+    phases = phases_of(workload)
+    parts = []
+    for phase in phases:
+        table = costs if costs is not None and len(phases) == 1 else cost_table(arch, phase.workload)
+        profiles = without(leave_out, layer_profiles(phase.workload, mapping, table))
+        used = [(profile.multiplicity, entry) for profile in profiles for entry in profile.entries.get("experts", ())]
+        shared = with_spread(arch, phase.workload, mapping, table, used)
+        parts.append(RunPart(phase.name, phase.weight, evaluate_phase(arch, phase, shared, profiles)))
+    if len(parts) == 1:
+        return parts[0].evaluation
+    run = combined(parts, tokens=workload.tokens_per_step)
+    return dataclasses.replace(run, room=dataclasses.replace(run.room, workload=workload))
+
+
+def evaluate_phase(arch: Architecture, phase: Step, costs: CostTable, profiles: tuple[LayerProfile, ...]) -> Evaluation:
+    """Evaluates one step, or the mean step of a growing context, which must fit at its end."""
+    if not phase.spans:
+        return evaluate_step(arch, phase.workload, costs, profiles)
+    contexts = growing(lambda c: evaluate_step(arch, at_context(phase.workload, c), costs, profiles), phase.spans)
+    mean = combined(contexts, tokens=phase.workload.tokens_per_step)
+    return dataclasses.replace(
+        mean,
+        units_available=costs.capacity_units,
+        resident_bytes=resident_bytes(arch, phase.workload),
+        parts=(),
+    )
 
 
 def evaluate_step(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,12 +26,22 @@ from dse.units import NS_PER_S, PJ_PER_J, Quantity
 Array = NDArray[np.float64]
 
 
+class RunPart(NamedTuple):
+    """One part of a run that was evaluated by itself."""
+
+    name: str
+    weight: Quantity
+    """How often it occurs in a step of the run."""
+    evaluation: Evaluation
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Evaluation:
     """Result of one mapping; metrics are floats for one design, arrays (P,) for many.
 
-    A step is one decode token of every sequence of the batch, or the prefill of all its prompts. What a number
-    includes is said by ``energy_boundary``, how times add up by ``composition``.
+    A step is one decode token of every sequence of the batch, the prefill of all its prompts, or all of a request;
+    of a mix of scenarios it is the weighted mean of theirs. What a number includes is said by ``energy_boundary``, how
+    times add up by ``composition``.
     """
 
     tokens_per_step: Array
@@ -76,6 +86,8 @@ class Evaluation:
     """``macro | die | package | board | wall``: what the energy includes."""
     digital_energy_model: str
     """``per_operation`` or ``flat_power`` (of any digital unit): how the digital energy is counted."""
+    parts: tuple[RunPart, ...] = ()
+    """What a request (prefill, decode) or a mix (its scenarios) is made of; empty for a single step."""
     ceiling: MappingABC[str, float] | None = None
     """What could be gained at most; filled for one design (see ``dse.evaluation.ceiling``)."""
     all_digital_bytes: MappingABC[tuple[str, str], Array] | None = None
@@ -132,6 +144,28 @@ class Evaluation:
         """Tokens per energy [tokens/J]: the inverse of ``energy_pj_per_token``; infinite where that is 0."""
         energy = np.asarray(self.energy_pj_per_token, dtype=np.float64)
         return self._metric(np.divide(PJ_PER_J, energy, out=np.full_like(energy, np.inf), where=energy > 0))
+
+    def part(self, name: str) -> Evaluation | None:
+        """The part of that name evaluated by itself, or None: ``prefill`` and ``decode`` of a request, scenarios."""
+        return next((part.evaluation for part in self.parts if part.name == name), None)
+
+    @property
+    def prefill_energy_pj(self) -> Quantity | None:
+        """Energy of the prefill of a request's prompts [pJ]; None where no request is evaluated."""
+        prefill = self.part("prefill")
+        return None if prefill is None else prefill.energy_pj_per_step
+
+    @property
+    def prefill_latency_ns(self) -> Quantity | None:
+        """Time of the prefill of a request's prompts [ns]; None where no request is evaluated."""
+        prefill = self.part("prefill")
+        return None if prefill is None else prefill.latency_ns_per_step
+
+    @property
+    def decode_latency_ns_per_token(self) -> Quantity | None:
+        """Mean time between two new tokens of a sequence [ns]; None where no request is evaluated."""
+        decode = self.part("decode")
+        return None if decode is None else decode.latency_ns_per_step
 
     @property
     def power_mw(self) -> Quantity:

@@ -20,6 +20,7 @@ from dse.exploration.points import DIGITAL_FRACTION
 from dse.exploration.space import Space
 from dse.mapping.model import Mapping
 from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit, FlatPower
+from dse.workload.steps import scenario_facts
 
 SCHEMA_VERSION: Final = 1
 VECTOR_WORK: Final = "vector work: norms, softmax, activation functions, routing decisions, residual additions"
@@ -62,11 +63,10 @@ def space_manifest(
     space: Space, points: pd.DataFrame, scores: pd.DataFrame, n_points: int, mappings: MappingABC[str, Mapping]
 ) -> dict[str, Any]:
     """The manifest of a run."""
-    arch, workload, scenario = space.architecture, space.workload, space.workload.scenario
+    arch, workload = space.architecture, space.workload
     counts = points["status"].value_counts().to_dict()
     pending = n_points - len(points)
     status_counts = {"ok": int(counts.get("ok", 0)), "infeasible": int(counts.get("infeasible", 0))}
-    length = "prompt_tokens" if scenario.phase == "prefill" else "context_tokens"
     return {
         "schema_version": SCHEMA_VERSION,
         "title": space.title or f"{arch.name} x {workload.name}",
@@ -83,9 +83,7 @@ def space_manifest(
         "workload": {
             "name": workload.name,
             "digest": workload.digest,
-            "phase": scenario.phase,
-            "batch": scenario.batch,
-            length: getattr(scenario, length),
+            **scenario_facts(workload),
         },
         "axes": {path: list(values) for path, values in space.axes.items()},
         "metrics": dict(space.metrics),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +22,7 @@ from dse.workload.batch import layer_routings
 from dse.workload.blocks import Block, BlockKind
 from dse.workload.build import Workload
 from dse.workload.routing import visits_per_token
+from dse.workload.steps import Step, all_steps, at_context
 
 # N blocks (all but the embedding), O options, S stages of all layers, G core groups, R resources
 
@@ -37,12 +38,18 @@ STAGE_OF: Final[dict[BlockKind, str]] = {
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class StepTables:
-    """Times of one micro-batch of a step (of the whole batch where it is not split) [ns]."""
+    """One kind of step; times are those of one micro-batch (of the whole batch where it is not split) [ns]."""
 
     weight: float
     """Steps of this kind per step of the run."""
     micro_batches: float
     """Parts that the batch runs in."""
+    visits: Array
+    """(N,): expected visits of each block in the whole step."""
+    energy_pj: Array
+    """(N, O): energy of the whole step."""
+    background_pj: float
+    """Energy of the whole step that no placement changes."""
     compute_ns: Array
     """(N, O), like the next four."""
     fetch_ns: Array
@@ -146,24 +153,17 @@ def make_instance(
     blocks = placeable(workload)
     class_of = {block_class: index for index, block_class in enumerate(costs.classes)}
     block_class = np.array([class_of[block.block_class] for block in blocks])
-    groups = tuple(costs.is_analog)
-    resources = tuple(costs.capacity_units)
+    groups, resources = tuple(costs.is_analog), tuple(costs.capacity_units)
     stage_names = [(-1 if b.layer is None else b.layer, STAGE_OF[b.kind]) for b in blocks]
-    combining = workload.model.expert_layers if vector_costs(arch, workload) else ()
+    kinds = all_steps(workload)
+    combining = workload.model.expert_layers if vector_costs(arch, kinds[0].workload) else ()
     stages = all_stages(stage_names, combining)
     stage_at = {stage: index for index, stage in enumerate(stages)}
-    micro, n_micro = micro_batch(arch, workload), at_point(n_micro_batches(arch), costs.n_points, point)
-    tokens = at_point(micro.tokens_per_step, costs.n_points, point)
     is_expert = np.array([block.kind == "expert" for block in blocks])
-    per_token = visits_per_token(workload)[[b.kind != "embedding" for b in workload.blocks]]
-    visits = tokens * per_token
-    active = active_blocks(workload, blocks, tokens)
+    steps = tuple(step_tables(arch, step, costs, block_class=block_class, stages=stages, point=point) for step in kinds)
 
-    def of_block(table: Array) -> Array:
-        return np.asarray(table[point][block_class], dtype=np.float64)
-
-    energy_pj = visits[:, None] * of_block(costs.energy_pj_per_visit)
-    energy_pj += active[:, None] * of_block(costs.energy_pj_per_activation) + of_block(costs.upkeep_pj_per_step)
+    def of_run(values: Callable[[StepTables], Array]) -> Array:
+        return np.asarray(sum(step.weight * values(step) for step in steps), dtype=np.float64)
 
     return Instance(
         blocks=blocks,
@@ -174,7 +174,7 @@ def make_instance(
         layer=np.array([-1 if block.layer is None else block.layer for block in blocks]),
         block_class=block_class,
         stage=np.array([stage_at[stage] for stage in stage_names]),
-        visits=n_micro * visits,
+        visits=of_run(lambda step: step.visits),
         stages=stages,
         groups=groups,
         group=np.array([groups.index(option.group) for option in costs.options]),
@@ -184,28 +184,55 @@ def make_instance(
         capacity=np.array([at_point(c, costs.n_points, point) for c in costs.capacity_units.values()]),
         host=groups.index(costs.host),
         standing_mw=at_point(costs.standing_power_mw, costs.n_points, point),
-        tokens=n_micro * tokens,
+        tokens=at_point(workload.tokens_per_step, costs.n_points, point),
         side_by_side=np.array([name == "experts" for _, name in stages]) & (arch.composition != "serial"),
         is_pipelined=arch.composition == "pipelined",
-        background_pj=n_micro * background_pj(arch, micro, costs, stages, point),
-        units=of_block(costs.units),
-        energy_pj=n_micro * energy_pj,
-        path_ns=of_block(costs.path_ns),
-        fixed_ns=of_block(costs.fixed_ns),
-        steps=(
-            StepTables(
-                weight=1.0,
-                micro_batches=n_micro,
-                compute_ns=visits[:, None] * of_block(costs.compute_ns_per_visit),
-                fetch_ns=active[:, None] * of_block(costs.fetch_ns_per_activation),
-                buffer_ns=visits[:, None] * of_block(costs.buffer_ns_per_visit)
-                + active[:, None] * of_block(costs.held_ns_per_activation),
-                added_ns=visits[:, None] * of_block(costs.link_ns_per_visit)
-                + active[:, None] * of_block(costs.launch_ns_per_activation),
-                host_ns=visits[:, None] * of_block(costs.host_ns_per_visit),
-                **host_tables(arch, micro, costs, stages, point),
-            ),
-        ),
+        background_pj=sum(step.weight * step.background_pj for step in steps),
+        units=costs.units[point][block_class],
+        energy_pj=of_run(lambda step: step.energy_pj),
+        path_ns=costs.path_ns[point][block_class],
+        fixed_ns=costs.fixed_ns[point][block_class],
+        steps=steps,
+    )
+
+
+def step_tables(
+    arch: Architecture,
+    step: Step,
+    costs: CostTable,
+    *,
+    block_class: Indices,
+    stages: tuple[tuple[int, str], ...],
+    point: int,
+) -> StepTables:
+    """Tables of one kind of step; of a growing context the mean step, whose times are a lower end of the mean time."""
+    micro, n_micro = micro_batch(arch, step.workload), at_point(n_micro_batches(arch), costs.n_points, point)
+    tokens = at_point(micro.tokens_per_step, costs.n_points, point)
+    per_token = visits_per_token(step.workload)[[b.kind != "embedding" for b in step.workload.blocks]]
+    visits = (tokens * per_token)[:, None]
+    active = active_blocks(step.workload, placeable(step.workload), tokens)[:, None]
+
+    def of_block(table: Array) -> Array:
+        return np.asarray(table[point][block_class], dtype=np.float64)
+
+    energy_pj = visits * of_block(costs.energy_pj_per_visit) + active * of_block(costs.energy_pj_per_activation)
+    whole = sum(span.length for span in step.spans)
+    spans = [(span.length / whole, at_context(micro, span.mean)) for span in step.spans] or [(1.0, micro)]
+    shares = [(at_point(share, costs.n_points, point), workload) for share, workload in spans]
+    hosts = [(share, host_tables(arch, workload, costs, stages, point)) for share, workload in shares]
+    background = [share * background_pj(arch, workload, costs, stages, point) for share, workload in shares]
+    return StepTables(
+        weight=at_point(step.weight, costs.n_points, point),
+        micro_batches=n_micro,
+        visits=n_micro * visits[:, 0],
+        energy_pj=n_micro * (energy_pj + of_block(costs.upkeep_pj_per_step)),
+        background_pj=n_micro * sum(background),
+        compute_ns=visits * of_block(costs.compute_ns_per_visit),
+        fetch_ns=active * of_block(costs.fetch_ns_per_activation),
+        buffer_ns=visits * of_block(costs.buffer_ns_per_visit) + active * of_block(costs.held_ns_per_activation),
+        added_ns=visits * of_block(costs.link_ns_per_visit) + active * of_block(costs.launch_ns_per_activation),
+        host_ns=visits * of_block(costs.host_ns_per_visit),
+        **{name: np.asarray(sum(share * table[name] for share, table in hosts)) for name in hosts[0][1]},
     )
 
 

@@ -39,6 +39,7 @@ _LABELS: Final = {
     "scenario.batch": "batch",
     "scenario.context_tokens": "context",
     "scenario.prompt_tokens": "prompt",
+    "scenario.new_tokens": "new tokens",
 }
 
 

@@ -45,13 +45,22 @@ class Subject(NamedTuple):
     digest: str
 
 
+LENGTHS: Final = (
+    ("batch", "batch"),
+    ("context_tokens", "context"),
+    ("prompt_tokens", "prompt"),
+    ("new_tokens", "new"),
+)
+"""Key of a scenario → how the header calls it."""
+
+
 def subjects(run: Run) -> tuple[Subject, ...]:
     """Architecture and workload; what of the scenario is swept is left out."""
     arch, workload, axes = run.manifest.architecture, run.manifest.workload, run.manifest.axes
     machine = [str(arch["composition"])] if "composition" in arch else []
     machine += [f"boundary: {arch['energy_boundary']}"] if "energy_boundary" in arch else []
     scenario = [str(workload["phase"])] if "phase" in workload else []
-    for key, label in (("batch", "batch"), ("context_tokens", "context"), ("prompt_tokens", "prompt")):
+    for key, label in LENGTHS:
         if workload.get(key) is not None and f"scenario.{key}" not in axes:
             scenario.append(f"{label} {workload[key]}" + (" tokens" if key.endswith("tokens") else ""))
     return tuple(

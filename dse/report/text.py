@@ -17,6 +17,7 @@ from dse.mapping.model import Mapping
 from dse.noise.result import AccuracyReport
 from dse.report.all_digital import baselines_table, headline
 from dse.report.machine_text import machine_lines
+from dse.report.run_parts import run_lines, scenario_text
 from dse.report.tables import align, interval_text, quantity_text, significant
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
@@ -24,11 +25,7 @@ from dse.workload.build import Workload
 
 def title_text(arch: Architecture, workload: Workload) -> str:
     """Names and scenario of one design."""
-    scenario = workload.scenario
-    if scenario.phase == "prefill":
-        what = f"prefill, batch {scenario.batch:g}, prompt {scenario.prompt_tokens:g}"
-    else:
-        what = f"decode, batch {scenario.batch:g}, context {scenario.context_tokens:g}"
+    what = f"a mix of {len(workload.mix)} scenarios" if workload.mix else scenario_text(workload.scenario)
     return f"{arch.name} x {workload.name}: {what}, {routing_text(workload)}"
 
 
@@ -72,6 +69,7 @@ def evaluation_text(arch: Architecture, workload: Workload, mapping: Mapping, ev
         wrapped(f"placed by: {mapping.solver or mapping.objective}"),
         "",
         metrics_table(e),
+        *run_lines(e),
         wrapped(headline(e)),
         "",
         energy_table(arch, e),
@@ -201,7 +199,7 @@ def room_text(evaluation: Evaluation) -> str:
         f"{count:.0f}" if math.isfinite(count) else "any"
         for count in (at_point(evaluation.max_batch), at_point(evaluation.max_context_tokens))
     )
-    length = "prompt" if evaluation.room.workload.scenario.phase == "prefill" else "context"
+    length = "context" if evaluation.room.workload.scenario.phase == "decode" else "prompt"
     rooms = f"batch {batch} at this {length}, {length} {context} at this batch"
     return wrapped(f"  {evaluation.room.memory} leaves room for {rooms}")
 

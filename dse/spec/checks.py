@@ -13,6 +13,7 @@ from dse.spec.device import Device
 from dse.spec.link_checks import link_violations, missing_link
 from dse.spec.model import Model
 from dse.spec.model_checks import model_contradictions
+from dse.spec.scenario_checks import scenario_violations
 from dse.spec.upkeep_checks import upkeep_violations
 from dse.spec.violation import Violation, reference_violations
 from dse.units import BITS
@@ -98,6 +99,7 @@ def workload_violations(spec: WorkloadSpec, given: Iterable[str]) -> Iterator[Vi
     if (spec.sensitivity.rule is None) == (spec.sensitivity.file is None):
         both = "not both" if spec.sensitivity.rule else "none is given"
         yield Violation(("sensitivity",), f"give exactly one of rule and file ({both})")
+    yield from scenario_violations(spec.scenario, paths)
 
 
 def routing_violations(routing: Routing, paths: Collection[str]) -> Iterator[Violation]:

@@ -75,7 +75,8 @@ def _applied(node: Node, path: str, steps: Sequence[str], value: Node, findings:
         names = [name_of(entry) for entry in node.value]
         if head not in names:
             known = [name for name in names if name]
-            hint = did_you_mean(head, known)
+            left_out = any(isinstance(entry.value, dict) and head in entry.value for entry in node.value)
+            hint = _through_names(path, steps, known) if left_out and known else did_you_mean(head, known)
             findings.add(_PLACE, path, f"unknown path: nothing is named {head!r}{hint}")
             return node
         position = names.index(head)
@@ -87,6 +88,12 @@ def _applied(node: Node, path: str, steps: Sequence[str], value: Node, findings:
         return node
     inner = node.value.get(head) or Node({}, _PLACE, _PLACE)
     return node.with_value({**node.value, head: _applied(inner, path, rest, value, findings)})
+
+
+def _through_names(path: str, steps: Sequence[str], names: Sequence[str]) -> str:
+    """What to write where a path leaves out which entry of a list is meant."""
+    before = path.split(".")[: -len(steps)]
+    return f", it holds {', '.join(names)}; write {'.'.join([*before, names[0], *steps])}"
 
 
 def _tree(value: Any) -> Node:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Discriminator, Field, Tag
 
 from dse.spec.model import Model
-from dse.spec.quantity import CONFIG, Count, NonNegative, Number, Whole
+from dse.spec.quantity import CONFIG, Count, NonNegative, Number, Positive, Whole
 from dse.units import Precision, Quantity
 
 
@@ -27,22 +29,48 @@ class Precisions:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Scenario:
-    """One step: a decode token for each of ``batch`` sequences, or the prefill of ``batch`` prompts."""
+    """One step: a decode token for each of ``batch`` sequences, the prefill of ``batch`` prompts, or whole requests."""
 
     __pydantic_config__ = CONFIG
 
-    phase: Literal["decode", "prefill"]
-    """``decode``: one new token per sequence; ``prefill``: all tokens of the prompts."""
+    phase: Literal["decode", "prefill", "generate"]
+    """``decode``: one new token per sequence; ``prefill``: all tokens of the prompts; ``generate``: the prefill of the
+    prompts and then every new token, each at the context that has grown so far."""
     batch: Count
     """Sequences that run together."""
     prompt_tokens: Count = 1
-    """Length of a prompt [tokens]; used in prefill."""
+    """Length of a prompt [tokens]; used in prefill and in generate."""
     context_tokens: Whole = 0
     """Tokens already in the cache of each sequence [tokens]; used in decode."""
+    new_tokens: Count = 1
+    """Tokens that each sequence makes [tokens]; used in generate."""
     precision: Precisions = field(default_factory=Precisions)
     """Formats of the digital numbers."""
     time_since_programming_s: Annotated[Quantity, Number(ge=0, le=0)] = 0.0
     """Age of the programmed weights [s]; 0 only: drift is not modelled by this version."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class WeightedScenario(Scenario):
+    """One scenario of a mix."""
+
+    __pydantic_config__ = CONFIG
+
+    name: str
+    """Name in results and in paths: ``scenario.NAME.batch``."""
+    weight: Positive = 1.0
+    """Steps of this scenario relative to those of the others."""
+
+
+def _is_list(value: object) -> str:
+    return "list" if isinstance(value, list | tuple) else "one"
+
+
+ScenarioOrMix: TypeAlias = Annotated[
+    Annotated[Scenario, Tag("one")] | Annotated[tuple[WeightedScenario, ...], Field(min_length=1), Tag("list")],
+    Discriminator(_is_list),
+]
+"""One scenario, or the scenarios of a mix."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -117,8 +145,8 @@ class WorkloadSpec:
     """Path of a Hugging Face ``config.json``, or the shape itself."""
     counting: Literal["standard", "ibm_3dcim"] = "standard"
     """``ibm_3dcim`` also charges ceil(d_model/cols) products a token for the embedding, as IBM's simulator does."""
-    scenario: Scenario
-    """What one step does."""
+    scenario: ScenarioOrMix
+    """What one step does; or a list of named, weighted scenarios, whose mix is evaluated."""
     routing: Routing = field(default_factory=Routing)
     """How tokens choose experts."""
     sensitivity: Sensitivity = field(default_factory=lambda: Sensitivity(rule="random"))

@@ -148,6 +148,8 @@ def _class_here(kind: Kind, given: Mapping[str, Node]) -> type | None:
 
 
 def _kind_inside(spot: _Spot, step: str | int) -> Kind:
+    if isinstance(step, int) and spot.kind.entries is not None:
+        return spot.kind.entries
     if spot.spec_class is not None:
         field = fields_of(spot.spec_class).get(str(step))
         return field.kind if field else Kind()

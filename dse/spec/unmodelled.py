@@ -34,7 +34,6 @@ _DEVICE: Final = (
         covers=1,
     ),
 )
-_ONE_SCENARIO: Final = "write decode or prefill"
 _TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
     "device": _DEVICE,
     "architecture": (
@@ -56,9 +55,6 @@ _TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
         *(entry._replace(path=f"analog_cores.*.device.{entry.path}") for entry in _DEVICE),
     ),
     "workload": (
-        Unmodelled("scenario.*", (), "write one scenario a file, as a mapping", covers=1),
-        Unmodelled("scenario.phase", ("generate",), _ONE_SCENARIO),
-        Unmodelled("scenario.new_tokens", (), "leave it out and write phase: decode with the context_tokens reached"),
         Unmodelled(
             "sensitivity.rule",
             ("fisher", "frequency", "one_at_a_time", "mean_neuron_norm", "router_norm", "activation_norm", "load"),
@@ -75,8 +71,6 @@ def find_unmodelled(root: Node, kind: FileKind, findings: Findings) -> None:
         for chain, node in _matches(root, "", entry.path.split("."), ()):
             if entry.values and node.value not in entry.values:
                 continue
-            if entry.path.endswith("*"):
-                chain, node = chain[:-1], _parent(root, chain)  # noqa: PLW2901 (a list is reported once, as a whole)
             said = f"{described(node)}: " if entry.values else ""
             place = node.place if entry.values else node.key_place
             covers = chain[-1 - entry.covers] if entry.covers < len(chain) else chain[-1]
@@ -100,17 +94,17 @@ def _matches(
         yield from _matches(node.value[pattern[0]], inner, pattern[1:], (*chain, inner))
 
 
-def _parent(root: Node, chain: tuple[str, ...]) -> Node:
-    node = root
-    for step in chain[0].split("."):
-        assert isinstance(node.value, dict)
-        node = node.value[step]
-    return node
-
-
 def _age(root: Node, kind: FileKind, findings: Findings) -> None:
-    scenario = root.value.get("scenario") if isinstance(root.value, dict) and kind == "workload" else None
-    age = scenario.value.get("time_since_programming_s") if scenario and isinstance(scenario.value, dict) else None
-    if age is not None and isinstance(age.value, int | float) and age.value > 0:
-        message = f"{described(age)}: not modelled by this version; write 0, drift is left out"
-        findings.add(age.place, "scenario.time_since_programming_s", message)
+    given = root.value.get("scenario") if isinstance(root.value, dict) and kind == "workload" else None
+    if given is None:
+        return
+    entries = (
+        [("scenario" + label(given, i), entry) for i, entry in enumerate(given.value)]
+        if isinstance(given.value, list)
+        else [("scenario", given)]
+    )
+    for path, scenario in entries:
+        age = scenario.value.get("time_since_programming_s") if isinstance(scenario.value, dict) else None
+        if age is not None and isinstance(age.value, int | float) and age.value > 0:
+            message = f"{described(age)}: not modelled by this version; write 0, drift is left out"
+            findings.add(age.place, f"{path}.time_since_programming_s", message)

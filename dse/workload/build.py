@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from dse.importers.huggingface import read_config
 from dse.spec.load import LoadedWorkload, load_workload_spec
 from dse.spec.model import Model
 from dse.spec.provenance import Provenance
-from dse.spec.scenario import Routing, Scenario, Sensitivity
+from dse.spec.scenario import Routing, Scenario, ScenarioOrMix, Sensitivity, WeightedScenario
 from dse.spec.values import with_values
 from dse.units import BITS_PER_BYTE, Quantity
 from dse.workload.blocks import Block, BlockClass, make_blocks
@@ -33,8 +34,11 @@ class Workload:
     model: Model
     counting: str
     scenario: Scenario
+    """The scenario; of a mix the first, whose formats hold for all (``mix`` and ``steps`` have the rest)."""
     routing: Routing
     sensitivity: Sensitivity
+    mix: tuple[WeightedScenario, ...] = ()
+    """Scenarios that share the machine, with weights; empty for a single one."""
     checkpoint: Path | None = None
     """Folder of the checkpoint, or None where no weights are known (``score_only``)."""
     evaluation_tokens: Path | None = None
@@ -62,12 +66,16 @@ class Workload:
 
     @property
     def tokens_per_step(self) -> Quantity:
-        """Tokens of a step: decode B, prefill B · prompt."""
-        scenario = self.scenario
-        return scenario.batch * (scenario.prompt_tokens if scenario.phase == "prefill" else 1.0)
+        """Tokens of a step: decode B, prefill B · prompt, generate B · new; of a mix the mean over its steps."""
+        if self.mix:
+            whole = sum(entry.weight for entry in self.mix)
+            return sum(entry.weight * tokens_of(entry) for entry in self.mix) / whole
+        return tokens_of(self.scenario)
 
     def with_values(self, values: Mapping[str, ArrayLike | str]) -> Workload:
         """A copy with other values at dotted paths under ``scenario`` and ``routing``.
+
+        In a mix the name of a scenario comes first: ``scenario.NAME.batch``; but ``scenario.precision`` is that of all.
 
         Raises:
             SpecError: unknown path, a value its field does not allow, or another routing file.
@@ -75,8 +83,14 @@ class Workload:
         if "routing.file" in values:
             message = "is read with the workload; load it again with this value among its overrides"
             raise SpecError([Problem(message, "routing.file")])
-        changed, digest = with_values(self, values, roots=("scenario", "routing"), digest=self.digest)
-        return replace(changed, digest=digest)
+        run = _Run(scenario=self.mix or self.scenario, routing=self.routing)
+        spread = {
+            path.replace("scenario.", f"scenario.{name}.", 1) if name else path: value
+            for path, value in values.items()
+            for name in ([entry.name for entry in self.mix] if path.startswith("scenario.precision.") else []) or [""]
+        }
+        changed, digest = with_values(run, spread, digest=self.digest)
+        return replace(self, **of_run(changed.scenario), routing=changed.routing, digest=digest)
 
     def with_score_order(self, scores: pd.DataFrame) -> Workload:
         """A copy that knows the order of the experts' scores, for ``routing.norm_load_rank_correlation``.
@@ -85,6 +99,37 @@ class Workload:
             scores: columns kind, layer, expert, score; as ``score_blocks`` gives it.
         """
         return replace(self, score_places=score_places(scores, self.model))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Run:
+    """What of a workload may vary, under the names that paths use."""
+
+    scenario: ScenarioOrMix
+    routing: Routing
+
+
+class RunFields(TypedDict):
+    """Fields of a workload that a file gives under ``scenario``."""
+
+    scenario: Scenario
+    mix: tuple[WeightedScenario, ...]
+
+
+def of_run(given: Scenario | tuple[WeightedScenario, ...]) -> RunFields:
+    """The fields of a workload for one scenario or a mix."""
+    return {"scenario": given[0], "mix": given} if isinstance(given, tuple) else {"scenario": given, "mix": ()}
+
+
+def tokens_of(scenario: Scenario) -> Quantity:
+    """Tokens of one step of a scenario: decode B, prefill B · prompt, generate B · new."""
+    match scenario.phase:
+        case "prefill":
+            return scenario.batch * scenario.prompt_tokens
+        case "generate":
+            return scenario.batch * scenario.new_tokens
+        case _:
+            return scenario.batch * 1.0
 
 
 def load_workload(path: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()) -> Workload:
@@ -110,7 +155,7 @@ def load_workload(path: str | Path, overrides: Mapping[str, object] | Sequence[s
         name=spec.name,
         model=model,
         counting=spec.counting,
-        scenario=spec.scenario,
+        **of_run(spec.scenario),
         routing=spec.routing,
         sensitivity=spec.sensitivity,
         checkpoint=file(spec.checkpoint, "checkpoint"),
