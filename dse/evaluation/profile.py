@@ -104,6 +104,8 @@ def layer_profiles(workload: Workload, mapping: Mapping, costs: CostTable) -> tu
     """
     options = {option: index for index, option in enumerate(costs.options)}
     classes = {block_class: index for index, block_class in enumerate(costs.classes)}
+    class_of: dict[int, int] = {}
+    """Identity of a class → its index: thousands of blocks share one class, whose hash takes long."""
     layers: dict[int | None, dict[EntryKey, list[Member]]] = defaultdict(lambda: defaultdict(list))
     for block, visits in zip(workload.blocks, visits_per_token(workload), strict=True):
         if block.kind == "embedding":
@@ -117,7 +119,10 @@ def layer_profiles(workload: Workload, mapping: Mapping, costs: CostTable) -> tu
                 f"the mapping places {block.name} on {option.group} at {option.precision} with {option.copies} "
                 f"copies, which the architecture does not offer (it offers {known}); map again"
             )
-        key = (block.kind, classes[block.block_class], options[option])
+        same = id(block.block_class)
+        if same not in class_of:
+            class_of[same] = classes[block.block_class]
+        key = (block.kind, class_of[same], options[option])
         layers[block.layer][key].append(Member(block, float(visits)))
     routings, packed = layer_routings(workload), packed_stages(workload, mapping, STAGE_OF)
     folded: dict[object, list[int | None]] = defaultdict(list)

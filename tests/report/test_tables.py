@@ -4,6 +4,8 @@ import pytest
 
 from dse.report.names import axis_value_text, metric_text
 from dse.report.tables import align, arrow_text, interval_text, quantity_text, significant, versus_text
+from dse.report.text import routing_text
+from dse.workload.build import load_workload
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,17 @@ def test_metric_and_axis_names_carry_units() -> None:
     assert metric_text("area_mm2", float("nan")) == "–"
     assert axis_value_text("analog_cores.pcm.cost.mvm.energy_pj", 13430) == "13.4 nJ"
     assert axis_value_text("analog_cores.pcm.device", "pcm_2023") == "pcm_2023"
+
+
+@pytest.mark.parametrize(
+    ("sets", "text"),
+    [
+        ([], "uniform routing (best case)"),
+        (["routing.correlation=0.5"], "uniform routing, correlation 0.5 within the batch"),
+        (["routing.kind=zipf", "routing.zipf_exponent=1"], "Zipf routing, s = 1"),
+        (["routing.kind=measured", "routing.file=tiny_moe/routing.csv"], "measured routing (routing.csv)"),
+        (["routing.kind=trace", "routing.file=tiny_moe/trace.csv"], "routing of a trace (trace.csv)"),
+    ],
+)
+def test_the_first_line_says_how_tokens_choose(sets, text):
+    assert routing_text(load_workload("tiny_moe", sets)) == text
