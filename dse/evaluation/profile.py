@@ -6,18 +6,21 @@ from collections import defaultdict
 from collections.abc import Collection
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dse.cost.option import Option
 from dse.cost.table import CostTable
 from dse.errors import SpecError
 from dse.evaluation.packed import PackedTiles, packed_stages
 from dse.mapping.model import Mapping
+from dse.spec.model import Model
 from dse.units import Quantity
 from dse.workload.batch import LayerRouting, layer_routings
-from dse.workload.blocks import Block, BlockKind
+from dse.workload.blocks import Block, BlockClass, BlockKind, make_blocks
 from dse.workload.build import Workload
 from dse.workload.routing import visits_per_token
 
@@ -34,11 +37,15 @@ EntryKey = tuple[BlockKind, int, int]
 """Kind, class and option of blocks."""
 
 
-class Member(NamedTuple):
-    """A block and its visits per token."""
+class Placed(NamedTuple):
+    """Blocks of one class under one option in one layer, whatever their visits."""
 
-    block: Block
-    visits: float
+    key: EntryKey
+    positions: NDArray[np.int64]
+    """Among the blocks of the model."""
+    names: tuple[str, ...]
+    experts: NDArray[np.int64]
+    """Number of each expert within its layer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,58 +109,80 @@ def layer_profiles(workload: Workload, mapping: Mapping, costs: CostTable) -> tu
     Raises:
         SpecError: the mapping lacks a block, or names a group that the architecture has not.
     """
-    options = {option: index for index, option in enumerate(costs.options)}
-    classes = {block_class: index for index, block_class in enumerate(costs.classes)}
-    class_of: dict[int, int] = {}
-    """Identity of a class → its index: thousands of blocks share one class, whose hash takes long."""
-    layers: dict[int | None, dict[EntryKey, list[Member]]] = defaultdict(lambda: defaultdict(list))
-    for block, visits in zip(workload.blocks, visits_per_token(workload), strict=True):
+    layers = placed_layers(workload.model, mapping, costs.options, costs.classes)
+    visits = visits_per_token(workload)
+    routings, packed = layer_routings(workload), packed_stages(workload, mapping, STAGE_OF)
+    folded: dict[object, list[int | None]] = defaultdict(list)
+    for layer, groups in layers.items():
+        placed = tuple(sorted((group.key, np.sort(visits[group.positions]).tobytes()) for group in groups))
+        tiles = tuple((key, of_stage.signature) for key, of_stage in packed.get(layer, {}).items())
+        traced = layer in routings and routings[layer].trace is not None
+        folded[placed, tiles, layer if traced else None].append(layer)
+    return tuple(
+        LayerProfile(
+            len(same), stage_entries(layers[same[0]], visits, routings.get(same[0] or 0)), packed.get(same[0], {})
+        )
+        for same in folded.values()
+    )
+
+
+@lru_cache(maxsize=64)
+def placed_layers(
+    model: Model, mapping: Mapping, options: tuple[Option, ...], classes: tuple[BlockClass, ...]
+) -> MappingABC[int | None, tuple[Placed, ...]]:
+    """Layer (None: the head) → its blocks by class and option.
+
+    Raises:
+        SpecError: the mapping lacks a block, or names a group that the architecture has not.
+    """
+    option_index = {option: index for index, option in enumerate(options)}
+    class_index: dict[int, int] = {}
+    layers: dict[int | None, dict[EntryKey, list[int]]] = defaultdict(lambda: defaultdict(list))
+    blocks = make_blocks(model)
+    for position, block in enumerate(blocks):
         if block.kind == "embedding":
             continue
         option = mapping.placement.get(block.name)
         if option is None:
             raise SpecError(f"the mapping has no placement for block {block.name}; map this workload again")
-        if option not in options:
-            known = ", ".join(f"{o.group}:{o.precision}" for o in costs.options)
-            raise SpecError(
-                f"the mapping places {block.name} on {option.group} at {option.precision} with {option.copies} "
-                f"copies, which the architecture does not offer (it offers {known}); map again"
+        if option not in option_index:
+            raise SpecError(not_offered(block, option, options))
+        own = block.block_class
+        of_class = class_index.get(id(own))
+        if of_class is None:
+            of_class = class_index[id(own)] = classes.index(own)
+        layers[block.layer][own.kind, of_class, option_index[option]].append(position)
+    return {
+        layer: tuple(
+            Placed(
+                key,
+                np.array(positions),
+                tuple(blocks[p].name for p in positions),
+                np.array([n for p in positions if (n := blocks[p].expert) is not None], dtype=np.int64),
             )
-        same = id(block.block_class)
-        if same not in class_of:
-            class_of[same] = classes[block.block_class]
-        key = (block.kind, class_of[same], options[option])
-        layers[block.layer][key].append(Member(block, float(visits)))
-    routings, packed = layer_routings(workload), packed_stages(workload, mapping, STAGE_OF)
-    folded: dict[object, list[int | None]] = defaultdict(list)
-    for layer, groups in layers.items():
-        placed = tuple((key, tuple(sorted(m.visits for m in members))) for key, members in sorted(groups.items()))
-        tiles = tuple((key, of_stage.signature) for key, of_stage in packed.get(layer, {}).items())
-        traced = layer in routings and routings[layer].trace is not None
-        folded[placed, tiles, layer if traced else None].append(layer)
-    return tuple(
-        LayerProfile(len(same), stage_entries(layers[same[0]], routings.get(same[0] or 0)), packed.get(same[0], {}))
-        for same in folded.values()
+            for key, positions in groups.items()
+        )
+        for layer, groups in layers.items()
+    }
+
+
+def not_offered(block: Block, option: Option, options: tuple[Option, ...]) -> str:
+    """Says that a mapping places a block where the architecture has no place for it."""
+    known = ", ".join(f"{o.group}:{o.precision}" for o in options)
+    return (
+        f"the mapping places {block.name} on {option.group} at {option.precision} with {option.copies} "
+        f"copies, which the architecture does not offer (it offers {known}); map again"
     )
 
 
 def stage_entries(
-    groups: MappingABC[EntryKey, list[Member]], routing: LayerRouting | None
+    groups: tuple[Placed, ...], visits: Array, routing: LayerRouting | None
 ) -> dict[Stage, tuple[Entry, ...]]:
     """Entries of one layer by stage; a layer with experts has a combine stage, which holds no blocks."""
     stages: dict[Stage, list[Entry]] = defaultdict(list)
-    for (kind, class_index, option_index), members in groups.items():
-        stages[STAGE_OF[kind]].append(
-            Entry(
-                kind,
-                class_index,
-                option_index,
-                np.array([m.visits for m in members]),
-                tuple(m.block.name for m in members),
-                np.array([m.block.expert for m in members if m.block.expert is not None], dtype=np.int64),
-                routing if kind == "expert" else None,
-            )
-        )
+    for (kind, class_index, option_index), positions, names, experts in groups:
+        own = routing if kind == "expert" else None
+        stages[STAGE_OF[kind]].append(Entry(kind, class_index, option_index, visits[positions], names, experts, own))
         if kind == "expert":
             stages.setdefault("combine", [])
     return {stage: tuple(stages[stage]) for stage in STAGES if stage in stages}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -88,6 +89,7 @@ def attention_matrices(model: Model) -> tuple[Matrix, ...]:
     return tuple(Matrix(*shape) for shape in attention_shapes(model))
 
 
+@lru_cache(maxsize=16)
 def make_blocks(model: Model) -> tuple[Block, ...]:
     """All blocks of a model in the order of execution; the embedding comes first, the head last."""
     d = model.d_model

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from dse.errors import Problem, SpecError
+from dse.spec.model import Model
+from dse.workload.blocks import make_blocks
 from dse.workload.build import Workload
 
 # L layers with experts, E experts
@@ -89,16 +94,32 @@ def visits_per_token(workload: Workload) -> Array:
 
     Dense blocks 1; the head in prefill 1/prompt (it runs once per prompt); the embedding 0: a look-up.
     """
-    experts = expert_visits(workload)
-    row = {layer: index for index, layer in enumerate(workload.model.expert_layers)}
-    scenario = workload.scenario
-    head = 1 / float(np.max(scenario.prompt_tokens)) if scenario.phase == "prefill" else 1.0
-    other = {"embedding": 0.0, "head": head}
-    return np.array(
-        [
-            experts[row[block.layer], block.expert]
-            if block.expert is not None and block.layer is not None
-            else other.get(block.kind, 1.0)
-            for block in workload.blocks
-        ]
-    )
+    places, scenario = block_places(workload.model), workload.scenario
+    visits = np.ones(len(places.kinds))
+    visits[places.kinds == "embedding"] = 0.0
+    visits[places.kinds == "head"] = 1 / float(np.max(scenario.prompt_tokens)) if scenario.phase == "prefill" else 1.0
+    visits[places.experts] = expert_visits(workload)[places.rows, places.numbers]
+    return visits
+
+
+class BlockPlaces(NamedTuple):
+    """Where the routed experts stand among the blocks of a model."""
+
+    kinds: NDArray[np.str_]
+    """Kind of every block."""
+    experts: NDArray[np.int64]
+    """Positions of the routed experts among the blocks."""
+    rows: NDArray[np.int64]
+    """Of each expert, the place of its layer among the layers with experts."""
+    numbers: NDArray[np.int64]
+    """Of each expert, its number within its layer."""
+
+
+@lru_cache(maxsize=16)
+def block_places(model: Model) -> BlockPlaces:
+    """Positions of the routed experts of a model."""
+    blocks = make_blocks(model)
+    row = {layer: index for index, layer in enumerate(model.expert_layers)}
+    found = [(i, row[b.layer], b.expert) for i, b in enumerate(blocks) if b.expert is not None and b.layer is not None]
+    table = np.array(found, dtype=np.int64).reshape(-1, 3)
+    return BlockPlaces(np.array([block.kind for block in blocks]), table[:, 0], table[:, 1], table[:, 2])
