@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dse.cost.micro_batch import micro_batch
 from dse.cost.network import mesh_link_loads, network_bytes_per_visit, network_paths
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
 from dse.cost.traffic import traffic_cost
 from dse.evaluation.frames import at_point
 from dse.evaluation.hand_off import DieSpread
-from dse.evaluation.timeline import StageTime
+from dse.evaluation.profile import Entry
+from dse.evaluation.timeline import LINK_BANDWIDTH, StageTime
 from dse.mapping.model import Mapping
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.link import DieNetwork
-from dse.units import BITS
+from dse.units import BITS, Quantity
 from dse.workload.build import Workload
 from dse.workload.routing import visits_per_token
 
@@ -51,24 +51,40 @@ def link_uses(
 ) -> tuple[LinkUse, ...]:
     """Every link that a mapping uses, the busiest first (first design point)."""
     busy: dict[str, float] = {}
-    micro, host = micro_batch(arch, workload), host_unit(arch)
     sharing = {spread.group: spread.sharing for spread in spreads}
     for stage in stages:
-        for entry in stage.entries:
-            group = costs.options[entry.option_index].group
-            if not costs.is_analog[group]:
-                continue
-            core, visits = arch.core(group), at_point(stage.multiplicity) * at_point(entry.visits(micro))
-            block_class = costs.classes[entry.class_index]
-            shared = sharing.get(group) if entry.kind == "expert" else None
-            for kind, time in traffic_cost(arch, workload, block_class, core, host, sharing=shared).busy_ns.items():
+        for core in (core for core in arch.analog_cores if core.name in stage.groups):
+            whole = at_point(stage.multiplicity * stage.groups[core.name].added[LINK_BANDWIDTH])
+            one = token_ns(arch, workload, costs, stage.entries, core, sharing=sharing.get(core.name))
+            tokens = whole / one[LINK_BANDWIDTH] if one[LINK_BANDWIDTH] else 0.0
+            for kind in (kind for kind in one if kind != LINK_BANDWIDTH):
                 name = link_name(arch, core, kind)
-                busy[name] = busy.get(name, 0.0) + visits * at_point(time)
+                busy[name] = busy.get(name, 0.0) + tokens * one[kind]
     uses = []
     for name, time in busy.items():
         where, factor = packed_link(arch, workload, mapping, name)
         uses.append(LinkUse(name=where, busy_ns=factor * time, load_fraction=factor * time / step_ns))
     return tuple(sorted(uses, key=lambda use: -use.busy_ns))
+
+
+def token_ns(
+    arch: Architecture,
+    workload: Workload,
+    costs: CostTable,
+    entries: Sequence[Entry],
+    core: AnalogCore,
+    *,
+    sharing: Quantity | None,
+) -> dict[str, float]:
+    """Time of the traffic of one token in a stage on each link, and under ``LINK_BANDWIDTH`` what the stage waits."""
+    found = {LINK_BANDWIDTH: 0.0}
+    for entry in (e for e in entries if costs.options[e.option_index].group == core.name):
+        shared = sharing if entry.kind == "expert" else None
+        traffic = traffic_cost(arch, workload, costs.classes[entry.class_index], core, host_unit(arch), sharing=shared)
+        visits = float(np.sum(entry.visits_per_token))
+        for kind, time in (*traffic.busy_ns.items(), (LINK_BANDWIDTH, traffic.time_ns)):
+            found[kind] = found.get(kind, 0.0) + visits * at_point(time)
+    return found
 
 
 def link_name(arch: Architecture, core: AnalogCore, kind: str) -> str:

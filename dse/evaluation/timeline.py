@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from dse.units import Quantity
 from dse.workload.build import Workload
 
 Array = NDArray[np.float64]
+LINK_BANDWIDTH: Final = "link bandwidth"
+"""What a group waits for its traffic."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,7 +167,7 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
             f"{name} tile load": np.maximum(sums.load, sums.compute),
         }
         waking = np.broadcast_to(wake_ns(arch.core(name)), sums.fixed.shape)
-        added = {"link latency": sums.fixed - waking, "link bandwidth": sums.link}
+        added = {"link latency": sums.fixed - waking, LINK_BANDWIDTH: sums.link}
         added |= {"tile wake-up": waking} if np.any(waking) else {}
         load_binds = sums.load >= np.maximum(sums.path, sums.compute)
         return GroupTime(bound_by, added, np.where(load_binds, sums.spread, 0.0))

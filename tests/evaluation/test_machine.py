@@ -90,6 +90,28 @@ def test_a_mesh_adds_hops_and_the_load_of_its_busiest_link(design):
     assert worst.load_fraction == pytest.approx(2 * 4.5 / evaluation.latency_ns_per_step)
 
 
+def test_no_link_is_busy_for_longer_than_the_run(tmp_path, design):
+    design(links=MESH)
+    arch = load_architecture(tmp_path / "a.yaml", {"links.soc.bandwidth_bytes_per_ns": 0.01})
+    pcm, npu = Option("pcm", "analog"), Option("npu", "fp16")
+    scenarios = (
+        {"phase": "generate", "batch": 3, "prompt_tokens": 5, "new_tokens": 4},
+        [{"name": "a", "weight": 1, "phase": "prefill", "batch": 2, "prompt_tokens": 7},
+         {"name": "b", "weight": 5, "phase": "decode", "batch": 1, "context_tokens": 3}],
+    )  # fmt: skip
+    # by hand: 36 bytes of which half cross the busiest link, in 2 layers: 3 600 ns a token at 0.01 byte/ns;
+    # a mix is the mean of its six steps
+    for scenario, tokens in zip(scenarios, (3 * 5 + 3 * 4, (2 * 7 + 5 * 1) / 6), strict=True):
+        (tmp_path / "w.yaml").write_text(json.dumps(WORKLOAD | {"scenario": scenario}))
+        workload = load_workload(tmp_path / "w.yaml")
+        placement = {b.name: pcm if b.expert == 0 else npu for b in workload.blocks if b.kind != "embedding"}
+        run = evaluate(arch, workload, Mapping(placement=placement, objective="", value=0, bound=0, status="rule"))
+        worst, whole = run.machine.worst_link, float(run.latency_ns[0])
+        assert worst.load_fraction == pytest.approx(worst.busy_ns / whole)
+        assert worst.load_fraction < 1
+        assert worst.busy_ns / (3600 * tokens) == pytest.approx(1)
+
+
 def test_routers_take_area_where_it_is_stated(design):
     plain, routed = design(links=MESH), design(links=MESH.replace("hop_ns: 1", "hop_ns: 1, router_area_mm2: 0.15"))
     assert routed.area_mm2 - plain.area_mm2 == pytest.approx(16 * 0.15)  # by hand: one router a tile
