@@ -11,10 +11,11 @@ from pathlib import Path
 
 import cli
 import exploration
+import flat
 import mapping
 import noise
 
-MODULES = (cli, exploration, mapping, noise)
+MODULES = (cli, exploration, flat, mapping, noise)
 
 
 def main() -> None:

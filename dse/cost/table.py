@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -123,10 +123,15 @@ class CostTable:
         return pd.DataFrame(rows)
 
 
-def cost_table(arch: Architecture, workload: Workload) -> CostTable:
+def cost_table(arch: Architecture, workload: Workload, *, only: Collection[tuple[int, int]] | None = None) -> CostTable:
     """Costs of every block class under every option, for each design point of the architecture and workload.
 
     What a visit costs is the same in all steps of a workload; of its capacities the least counts.
+
+    Args:
+        arch: architecture, of one or many design points.
+        workload: workload, of one or as many design points.
+        only: (class, option) pairs that are asked for; the others are left at 0. None: all.
 
     Raises:
         SpecError: a digital unit lists no peak rate wide enough for the numbers it must compute with.
@@ -134,7 +139,13 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
     steps = all_steps(workload)
     options = list_options(arch)
     tiles = {core.name: tile_of(core) for core in arch.analog_cores}
-    entries = [[option_cost(arch, steps[0].workload, c, o, tiles) for o in options] for c in workload.classes]
+    entries = [
+        [
+            option_cost(arch, steps[0].workload, c, o, tiles) if only is None or (b, i) in only else OptionCost()
+            for i, o in enumerate(options)
+        ]
+        for b, c in enumerate(workload.classes)
+    ]
     present = {component for row in entries for e in row for component in e.visit_pj}
     once = {component for row in entries for e in row for component in e.activation_pj}
     standing = standing_power_mw(arch)
@@ -142,8 +153,12 @@ def cost_table(arch: Architecture, workload: Workload) -> CostTable:
     points = max(n_points(arch), n_points(workload))
 
     def stack(number: Callable[[OptionCost], Quantity]) -> Array:
-        cells = [[np.broadcast_to(np.asarray(number(e), np.float64), (points,)) for e in row] for row in entries]
-        return np.moveaxis(np.array(cells, dtype=np.float64), 2, 0)
+        cells = [[np.asarray(number(e), np.float64) for e in row] for row in entries]
+        table = np.empty((len(cells), len(options), 1 if all(c.ndim == 0 for row in cells for c in row) else points))
+        for b, row in enumerate(cells):
+            for i, cell in enumerate(row):
+                table[b, i] = cell
+        return np.moveaxis(np.broadcast_to(table, (*table.shape[:2], points)), 2, 0)
 
     def spread(value: Quantity) -> Array:
         return np.broadcast_to(np.asarray(value, np.float64), (points,))

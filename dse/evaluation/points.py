@@ -21,7 +21,7 @@ from dse.evaluation.energy import added, digital_energy_model, energy_parts, mem
 from dse.evaluation.gating import gating_parts
 from dse.evaluation.growth import growing
 from dse.evaluation.hand_off import with_spread
-from dse.evaluation.profile import LayerProfile, layer_profiles, without
+from dse.evaluation.profile import LayerProfile, layer_profiles, used_options, without
 from dse.evaluation.result import Evaluation, RunPart
 from dse.evaluation.step_time import StepTime, step_time
 from dse.evaluation.tile_work import tile_work_ns
@@ -73,13 +73,16 @@ def evaluate_scenario(
     leave_out: Collection[BlockKind],
 ) -> Evaluation:
     """Evaluates one scenario: a step, or of a request its prefill and its decode steps."""
-    phases = phases_of(workload)
-    parts = []
+    phases, parts = phases_of(workload), []
     for phase in phases:
-        table = costs if costs is not None and len(phases) == 1 else cost_table(arch, phase.workload)
+        table = costs
+        if table is None or len(phases) > 1:
+            table = cost_table(arch, phase.workload, only=used_options(arch, workload, mapping))
         profiles = without(leave_out, layer_profiles(phase.workload, mapping, table))
-        used = [(profile.multiplicity, entry) for profile in profiles for entry in profile.entries.get("experts", ())]
-        shared = with_spread(arch, phase.workload, mapping, table, used)
+        experts = [
+            (profile.multiplicity, entry) for profile in profiles for entry in profile.entries.get("experts", ())
+        ]
+        shared = with_spread(arch, phase.workload, mapping, table, experts)
         parts.append(RunPart(phase.name, phase.weight, evaluate_phase(arch, phase, shared, profiles)))
     if len(parts) == 1:
         return parts[0].evaluation

@@ -12,11 +12,12 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.cost.option import Option
+from dse.cost.option import Option, list_options
 from dse.cost.table import CostTable
 from dse.errors import SpecError
 from dse.evaluation.packed import PackedTiles, packed_stages
 from dse.mapping.model import Mapping
+from dse.spec.architecture import Architecture
 from dse.spec.model import Model
 from dse.units import Quantity
 from dse.workload.batch import LayerRouting, layer_routings
@@ -79,8 +80,15 @@ class Entry:
         """Expected number of blocks that are used in a step, (P,); dense blocks always are."""
         if self.routing is None:
             return np.full(tokens.shape, float(self.n_blocks))
-        distinct, inverse = np.unique(tokens, return_inverse=True)
+        distinct, inverse = distinct_numbers(np.ascontiguousarray(tokens).tobytes())
         return np.asarray(self.routing.active(distinct, self.experts).sum(axis=1)[inverse])
+
+
+@lru_cache(maxsize=8)
+def distinct_numbers(content: bytes) -> tuple[Array, NDArray[np.int64]]:
+    """Different numbers of an array, and for each of its entries which of them it is."""
+    distinct, inverse = np.unique(np.frombuffer(content), return_inverse=True)
+    return distinct, inverse
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,6 +172,16 @@ def placed_layers(
         )
         for layer, groups in layers.items()
     }
+
+
+def used_options(arch: Architecture, workload: Workload, mapping: Mapping) -> frozenset[tuple[int, int]]:
+    """(Class, option) pairs of the blocks of a mapping.
+
+    Raises:
+        SpecError: as ``placed_layers``.
+    """
+    layers = placed_layers(workload.model, mapping, list_options(arch), workload.classes)
+    return frozenset(group.key[1:] for groups in layers.values() for group in groups)
 
 
 def not_offered(block: Block, option: Option, options: tuple[Option, ...]) -> str:

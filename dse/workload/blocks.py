@@ -112,3 +112,9 @@ def make_blocks(model: Model) -> tuple[Block, ...]:
             blocks.append(Block(f"layers.{layer}.shared", shared, layer))
     blocks.append(Block("head", BlockClass("head", (Matrix("head", d, model.vocab_size, 0),)), None))
     return tuple(blocks)
+
+
+@lru_cache(maxsize=16)
+def block_classes(model: Model) -> tuple[BlockClass, ...]:
+    """Distinct block classes of a model, in order of first appearance."""
+    return tuple(dict.fromkeys(block.block_class for block in make_blocks(model)))

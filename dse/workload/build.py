@@ -21,7 +21,7 @@ from dse.spec.provenance import Provenance
 from dse.spec.scenario import Routing, Scenario, ScenarioOrMix, Sensitivity, WeightedScenario
 from dse.spec.values import with_values
 from dse.units import BITS_PER_BYTE, Quantity
-from dse.workload.blocks import Block, BlockClass, make_blocks
+from dse.workload.blocks import Block, BlockClass, block_classes, make_blocks
 from dse.workload.routing_file import READERS, RoutingTable
 from dse.workload.score_order import score_places
 
@@ -62,7 +62,7 @@ class Workload:
     @cached_property
     def classes(self) -> tuple[BlockClass, ...]:
         """Distinct block classes, in order of first appearance."""
-        return tuple(dict.fromkeys(block.block_class for block in self.blocks))
+        return block_classes(self.model)
 
     @property
     def tokens_per_step(self) -> Quantity:
