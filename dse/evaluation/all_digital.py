@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from typing import Final
 
@@ -78,9 +79,7 @@ def digital_run(arch: Architecture, workload: Workload) -> Baseline:
 
 def block_bytes(workload: Workload, costs: CostTable, option: Option) -> float:
     """Bytes of all blocks but the embedding under one option, of the first design point."""
-    n_of: dict[int, int] = {}
-    for block in workload.blocks:
-        n_of[id(block.block_class)] = n_of.get(id(block.block_class), 0) + 1
-    index = {id(block_class): i for i, block_class in enumerate(costs.classes)}
+    found = {id(block.block_class): block.block_class for block in workload.blocks}
+    n_of = Counter(id(block.block_class) for block in workload.blocks)
     at = costs.options.index(option)
-    return float(sum(n * costs.units[0, index[key], at] for key, n in n_of.items()))
+    return float(sum(n * costs.units[0, costs.classes.index(found[key]), at] for key, n in n_of.items()))
