@@ -141,6 +141,8 @@ def stated_spreads(
 ) -> tuple[tuple[Spread, ...], tuple[str, ...]]:
     """Every input that changes a metric and states a spread; and those that are assumed and state none.
 
+    How many of a part there are is a choice, not an assumption that may be off.
+
     The ends of a spread are kept inside the bounds of the field.
     """
     spreads, unstated = model_bands(arch), []
@@ -149,11 +151,11 @@ def stated_spreads(
         origin = origin_at(arch, workload, path)
         if origin is None or path not in effective:
             continue
+        bounds = number_at(workload if is_of_workload(path) else arch, path)
         if not origin.spread_fraction:
-            if origin.evidence == "assumed":
+            if origin.evidence == "assumed" and not (bounds and bounds.integer):
                 unstated.append(path)
             continue
-        bounds = number_at(workload if is_of_workload(path) else arch, path)
         factor = 1 + origin.spread_fraction
         low, high = within(bounds, np.array([nominal / factor, nominal * factor])).tolist()
         spreads.append(Spread(path, nominal, origin.spread_fraction, low, high, bounds))

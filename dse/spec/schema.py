@@ -44,7 +44,11 @@ _TITLES: Final[dict[SchemaKind, str]] = {
 _ORIGIN_PARTS: Final[Schema] = {
     "source": {"type": "string", "description": "Where the values come from."},
     "evidence": {"enum": list(get_args(Evidence)), "description": "How well the values are known."},
-    "spread_fraction": {"type": "number", "minimum": 0, "description": "Relative standard deviation of the values."},
+    "spread_fraction": {
+        "type": "number",
+        "minimum": 0,
+        "description": "95 % of what a value x may be lies within x / (1 + s), x (1 + s).",
+    },
 }
 _ORIGIN: Final[Schema] = {key: {"$ref": f"#/$defs/{key}"} for key in _ORIGIN_PARTS}
 _EXTENDS: Final[Schema] = {
