@@ -157,6 +157,12 @@ def test_an_input_of_accuracy_only_is_kept_with_a_remark(dse_at):
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_a_change_without_effect_on_a_lumped_core_is_refused_with_the_reason(dse_at):
+    code, out, err = dse_at("whatif", *TINY, "--set", "analog_cores.pcm.adc.per_tile=64")
+    assert (code, out) == (2, "")
+    assert "per_tile: changes none of the metrics (cost unchanged: lumped core)" in err
+
+
 def test_some_infeasible_changes_are_rows_and_the_answer_stands(dse_at):
     code, out, _ = dse_at("whatif", *TINY, "--set", "limits.power_mw=1,4000")
     assert code == 0
@@ -180,7 +186,6 @@ def test_a_change_that_leaves_no_design_is_a_row_with_its_reason(dse_at):
         (("--set", "memories.hbm.bandwith=3"), "did you mean"),
         (("--set", "memory.hbm.capacity_bytes=3"), "unknown path, did you mean 'memories'"),
         (("--set", "scenario.prompt_tokens=7"), "scenario.prompt_tokens: changes none of the metrics"),
-        (("--set", "analog_cores.pcm.adc.per_tile=64"), "changes none of the metrics (cost unchanged: lumped core)"),
         (("--target", "tokens_per_s=3"), "--target tokens_per_s=3: this version does not search"),
     ],
 )

@@ -96,5 +96,5 @@ def test_the_band_of_a_component_model_moves_the_energy_of_its_tiles_only():
 
 def test_assumed_inputs_without_a_spread_are_named(server):
     found = uncertainty(*server, n_samples=8)
-    assert "digital_units.npu.launch_ns" in found.without_spread
+    assert "digital_units.npu.area_mm2" in found.without_spread
     assert "memories.hbm.energy_pj_per_bit" not in found.without_spread
