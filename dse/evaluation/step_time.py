@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def step_time(
     totals = {name: sum(shares.values(), np.zeros(path_ns.shape)) for name, shares in busy.items()}
     if arch.composition != "pipelined":
         return StepTime(latency_ns=path_ns, critical_ns=critical, path_ns=path_ns, busy_ns=totals)
-    longest = np.maximum.reduce([path_ns, *totals.values()])
+    longest = reduce(np.maximum, totals.values(), path_ns)
     unclaimed = path_ns < longest
     shares = {name: ~unclaimed * time for name, time in critical.items()}
     for name, total in totals.items():
@@ -78,7 +79,7 @@ def path_shares(stages: Sequence[StageTime]) -> Shares:
     """Resource → its share of the critical path of one micro-batch; the shares add up to the path."""
     shares: Shares = {}
     for stage in stages:
-        slowest = np.maximum.reduce([g.total for g in stage.groups.values()])
+        slowest = reduce(np.maximum, [g.total for g in stage.groups.values()])
         claimed = np.zeros(slowest.shape, dtype=bool)
         for time in stage.groups.values():
             counts = np.ones_like(claimed)
@@ -120,7 +121,7 @@ def resource_shares(
 
 def add_group(shares: Shares, time: GroupTime, weight: Array) -> None:
     """Adds the time of a group to what it is spent on: the resource that binds, and what adds to it."""
-    top = np.maximum.reduce(list(time.bound_by.values()))
+    top = reduce(np.maximum, time.bound_by.values())
     taken = np.zeros(top.shape, dtype=bool)
 
     def add(name: str, value: Array) -> None:

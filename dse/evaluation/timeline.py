@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import reduce
 from typing import Final
 
 import numpy as np
@@ -41,11 +42,13 @@ class GroupTime:
     """What adds to it → time: kernel launches and vector work, or crossings of the link and transfer on it."""
     spread: Array | float = 0.0
     """Standard deviation from step to step, because tokens choose experts at random."""
+    total: Array = field(init=False)
+    """Time of the group [ns]."""
 
-    @property
-    def total(self) -> Array:
-        """Time of the group [ns]."""
-        return np.asarray(sum(self.added.values(), np.maximum.reduce(list(self.bound_by.values()))))
+    def __post_init__(self) -> None:
+        """Adds up once what is asked for many times."""
+        total = np.asarray(sum(self.added.values(), reduce(np.maximum, self.bound_by.values())))
+        object.__setattr__(self, "total", total)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +66,10 @@ class StageTime:
     @property
     def variance(self) -> Array:
         """Variance of the stage in one layer from step to step [ns²]: of the slowest group, or of all."""
-        of_groups = [np.asarray(group.spread) ** 2 + 0 * group.total for group in self.groups.values()]
+        shape = np.shape(next(iter(self.groups.values())).total)
+        if not any(np.any(group.spread) for group in self.groups.values()):
+            return np.zeros(shape)
+        of_groups = [np.broadcast_to(np.asarray(group.spread) ** 2, shape) for group in self.groups.values()]
         if not self.side_by_side:
             return np.asarray(np.sum(of_groups, axis=0))
         slowest = np.argmax([group.total for group in self.groups.values()], axis=0)
@@ -73,7 +79,7 @@ class StageTime:
     def total(self) -> Array:
         """Time of the stage in one layer [ns]: the slowest group, or the sum of all."""
         times = [group.total for group in self.groups.values()]
-        return np.asarray(np.maximum.reduce(times) if self.side_by_side else np.sum(times, axis=0))
+        return np.asarray(reduce(np.maximum if self.side_by_side else np.add, times))
 
 
 @dataclass(slots=True, eq=False)
