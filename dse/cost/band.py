@@ -20,7 +20,7 @@ AWAY: Final = 1.1
 PER_E_FOLD: Final = 0.15
 """What each e-fold of distance in a setting adds to the logarithm."""
 SETTINGS: Final = (
-    "rows_used", "cols_used", "phases", "dac_bits", "adc_bits", "adc_per_tile", "supply_v", "node_nm", "rows", "cols",
+    "rows_used", "cols_used", "phases", "dac_bits", "adc_bits", "adc_per_tile", "supply", "node", "rows", "cols",
 )  # fmt: skip
 
 
@@ -52,5 +52,6 @@ def energy_band_factor(
 
 def distance(one: OperatingPoint, other: OperatingPoint) -> Quantity:
     """Sum over the settings of the logarithm of their ratio, without sign [-]."""
-    ratios = [np.asarray(getattr(one, name)) / getattr(other, name) for name in SETTINGS]
+    pairs = [(getattr(one, name), getattr(other, name)) for name in SETTINGS]
+    ratios = [np.asarray(a) / b for a, b in pairs if a is not None and b is not None]
     return sum((np.abs(np.log(ratio)) for ratio in ratios), np.float64(0.0))

@@ -8,7 +8,7 @@ from dse.cost.crossbar_components import conversion_rounds
 from dse.cost.input_slices import Encoding, InputSlices, conversion_steps, input_slices
 from dse.spec.analog_core import AnalogCore
 from dse.spec.calibration_point import CalibrationPoint
-from dse.spec.core_cost import ComponentsCost, ScaledFrom
+from dse.spec.core_cost import ComponentsCost
 from dse.units import Quantity
 
 
@@ -27,10 +27,24 @@ class OperatingPoint:
     adc_bits: Quantity
     adc_per_tile: Quantity
     pulse_ns: Quantity
-    node_nm: Quantity
-    supply_v: Quantity
+    node: Quantity | None
+    """Technology node [nm], where it matters."""
+    supply: Quantity | None
+    """Supply voltage [V], where it matters."""
     encoding: Encoding
     bits_per_phase: Quantity | None
+
+    @property
+    def node_nm(self) -> Quantity:
+        """Technology node of a tile whose formulas need one."""
+        assert self.node is not None
+        return self.node
+
+    @property
+    def supply_v(self) -> Quantity:
+        """Supply voltage of a tile whose formulas need one."""
+        assert self.supply is not None
+        return self.supply
 
     @property
     def slices(self) -> InputSlices:
@@ -58,14 +72,14 @@ def point_of_core(core: AnalogCore, cost: ComponentsCost, rows_used: Quantity, c
         rows=core.rows, cols=core.cols, tiers=core.tiers_per_tile,
         weight_slices=1 if core.weight is None else core.weight.bit_slices,
         dac_bits=core.dac.bits, adc_bits=core.adc.bits, adc_per_tile=core.adc.per_tile, pulse_ns=core.read.pulse_ns,
-        node_nm=cost.node_nm, supply_v=cost.supply_v,
+        node=cost.node_nm, supply=cost.supply_v,
         encoding=core.dac.encoding, bits_per_phase=core.dac.bits_per_phase,
     )  # fmt: skip
 
 
 def point_of_calibration(core: AnalogCore, cost: ComponentsCost, given: CalibrationPoint) -> OperatingPoint:
     """A published operating point; a setting that it does not state is the core's."""
-    own, at = point_of_core(core, cost, core.rows, core.cols), reference_technology(cost)
+    own, at = point_of_core(core, cost, core.rows, core.cols), cost.scaled_from or cost
 
     def stated(value: Quantity | None, otherwise: Quantity) -> Quantity:
         return otherwise if value is None else value
@@ -76,12 +90,8 @@ def point_of_calibration(core: AnalogCore, cost: ComponentsCost, given: Calibrat
         tiers=stated(given.tiers_per_tile, own.tiers), weight_slices=stated(given.bit_slices, own.weight_slices),
         dac_bits=stated(given.dac_bits, own.dac_bits), adc_bits=stated(given.adc_bits, own.adc_bits),
         adc_per_tile=stated(given.adc_per_tile, own.adc_per_tile), pulse_ns=stated(given.pulse_ns, own.pulse_ns),
-        node_nm=stated(given.node_nm, at.node_nm), supply_v=stated(given.supply_v, at.supply_v),
+        node=at.node_nm if given.node_nm is None else given.node_nm,
+        supply=at.supply_v if given.supply_v is None else given.supply_v,
         encoding=own.encoding,
         bits_per_phase=own.bits_per_phase if given.bits_per_phase is None else given.bits_per_phase,
     )  # fmt: skip
-
-
-def reference_technology(cost: ComponentsCost) -> ScaledFrom:
-    """Technology at which the values of the file hold."""
-    return cost.scaled_from or ScaledFrom(node_nm=cost.node_nm, supply_v=cost.supply_v)

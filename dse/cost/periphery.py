@@ -25,14 +25,14 @@ def shift_add_pj(cost: ComponentsCost, at: OperatingPoint, factor: Factors) -> Q
     return node * adder.width_bits * full_adder_pj(supply_v=at.supply_v)
 
 
-def adder_mm2(cost: ComponentsCost, factor: Factors) -> Quantity:
+def adder_mm2(cost: ComponentsCost, at: OperatingPoint, factor: Factors) -> Quantity:
     """Area of the adder of one column [mm²]; 0 without an adder."""
     adder = cost.shift_add
     if adder is None:
         return 0.0
     if isinstance(adder, FixedShiftAdd):
         return factor.area * adder.area_mm2
-    return logic_area_factor(from_nm=FULL_ADDER_NM, to_nm=cost.node_nm) * adder.width_bits * FULL_ADDER_MM2
+    return logic_area_factor(from_nm=FULL_ADDER_NM, to_nm=at.node_nm) * adder.width_bits * FULL_ADDER_MM2
 
 
 def buffers_pj(cost: ComponentsCost, at: OperatingPoint, use: Use, factor: Factors) -> Quantity:

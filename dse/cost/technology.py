@@ -37,7 +37,7 @@ class Factors(NamedTuple):
     """Time of digital logic, by the node."""
 
 
-def technology_factors(cost: ComponentsCost, *, node_nm: Quantity, supply_v: Quantity) -> Factors:
+def technology_factors(cost: ComponentsCost, *, node_nm: Quantity | None, supply_v: Quantity | None) -> Factors:
     """Factors at a node and voltage on the values of a file.
 
     Array, drivers and converters: (V/V0)^k, whatever the node. Logic: Stillmaker & Baas for node and voltage; its time
@@ -46,7 +46,9 @@ def technology_factors(cost: ComponentsCost, *, node_nm: Quantity, supply_v: Qua
     Valid for: 0.5 to 1.5 times the reference voltage; logic from 7 to 130 nm.
     """
     base, law = cost.scaled_from, cost.voltage
-    if base is None or (np.array_equal(base.node_nm, node_nm) and np.array_equal(base.supply_v, supply_v)):
+    if base is None or node_nm is None or supply_v is None:
+        return Factors(1.0, 1.0, 1.0, 1.0, 1.0)
+    if np.array_equal(base.node_nm, node_nm) and np.array_equal(base.supply_v, supply_v):
         return Factors(1.0, 1.0, 1.0, 1.0, 1.0)
     ratio = supply_v / base.supply_v
     return Factors(

@@ -56,13 +56,15 @@ class Remainder:
 
 def factors_at(cost: ComponentsCost, at: OperatingPoint) -> Factors:
     """Factors of the technology and voltage of an operating point on the figures of the file."""
-    return technology_factors(cost, node_nm=at.node_nm, supply_v=at.supply_v)
+    return technology_factors(cost, node_nm=at.node, supply_v=at.supply)
 
 
 def conversion_pj(cost: ComponentsCost, at: OperatingPoint) -> Quantity:
     """Energy of one conversion, or of one step of a converter that works in steps [pJ]."""
     adc, analog = cost.adc, factors_at(cost, at).analog
     match adc:
+        case None:
+            return 0.0
         case FixedAdc():
             return analog * adc.conversion_pj
         case PerStepAdc():
@@ -91,6 +93,8 @@ def conversion_ns(cost: ComponentsCost, at: OperatingPoint) -> Quantity:
     """Time of one conversion, or of one step, at the reference voltage [ns]."""
     adc = cost.adc
     match adc:
+        case None:
+            return 0.0
         case FixedAdc() | SurveyAdc():
             return adc.conversion_ns
         case PerStepAdc():
@@ -107,6 +111,8 @@ def converter_mm2(cost: ComponentsCost, at: OperatingPoint) -> Quantity:
     """Area of one output converter [mm²]."""
     adc = cost.adc
     match adc:
+        case None:
+            return 0.0
         case FixedAdc() | SarColumnAdc() | PerStepAdc():
             return adc.area_mm2
         case SurveyAdc():
@@ -132,13 +138,15 @@ def driver_pj(cost: ComponentsCost, at: OperatingPoint) -> Quantity:
             supply_v=at.supply_v,
             line_ff=cost.dac.per_column_ff * at.cols,
         )
-    return factors_at(cost, at).analog * cost.dac.drive_pj
+    return 0.0 if cost.dac is None else factors_at(cost, at).analog * cost.dac.drive_pj
 
 
 def cell_pj(core: AnalogCore, cost: ComponentsCost, at: OperatingPoint) -> Quantity:
     """Energy of one cell, once [pJ]."""
     cell = cost.cell
     match cell:
+        case None:
+            return 0.0
         case FixedCell():
             return factors_at(cost, at).analog * cell.read_pj
         case CapacitiveCell():
@@ -217,9 +225,9 @@ def area_at(cost: ComponentsCost, at: OperatingPoint, extra: Remainder) -> dict[
         tiers=at.tiers,
         weight_slices=at.weight_slices,
         adc_per_tile=at.adc_per_tile,
-        cell_mm2=cost.cell.area_mm2 + extra.cell_mm2,
-        row_mm2=cost.dac.area_mm2,
+        cell_mm2=(0.0 if cost.cell is None else cost.cell.area_mm2) + extra.cell_mm2,
+        row_mm2=0.0 if cost.dac is None else cost.dac.area_mm2,
         adc_mm2=converter_mm2(cost, at),
-        column_mm2=factor.area * (cost.column_area_mm2 + extra.column_mm2) + adder_mm2(cost, factor),
+        column_mm2=factor.area * (cost.column_area_mm2 + extra.column_mm2) + adder_mm2(cost, at, factor),
         fixed_mm2=factor.area * (cost.fixed_area_mm2 + extra.fixed_mm2) + buffer_mm2(cost, at, factor),
     )

@@ -56,21 +56,28 @@ def useful_paths(space: Space, path: str) -> str:
     root, _, rest = path.partition(".")
     if root == "analog_cores":
         core = f"{root}.{rest.partition('.')[0]}"
-        if not is_lumped(space, path):
+        if model_of(space, path) == "components":
             return f"{core}.adc.bits, {core}.adc.per_tile, {core}.read.phases"
+        if model_of(space, path) == "table":
+            return f"{core}.rows, {core}.cols, or a column of its table"
         return f"{core}.cost.mvm.energy_pj, {core}.cost.mvm.latency_ns, {core}.cost.tile_area_mm2"
     return f"{DIGITAL_FRACTION}, scenario.batch"
 
 
 def cost_remark(space: Space, path: str) -> str:
     """Why an axis of an analog core changes no cost."""
-    return "cost unchanged: lumped core" if is_lumped(space, path) else "cost unchanged"
+    return f"cost unchanged: {model_of(space, path)} core" if is_given(space, path) else "cost unchanged"
 
 
-def is_lumped(space: Space, path: str) -> bool:
-    """Whether the core that a path lies in is known by its totals only."""
+def model_of(space: Space, path: str) -> str:
+    """Cost model of the core that a path lies in; empty where it lies in none."""
     name = path.split(".")[1]
-    return any(core.name == name and core.cost.model == "lumped" for core in space.architecture.analog_cores)
+    return next((core.cost.model for core in space.architecture.analog_cores if core.name == name), "")
+
+
+def is_given(space: Space, path: str) -> bool:
+    """Whether the core that a path lies in is known by its totals, or by a table, only."""
+    return model_of(space, path) in ("lumped", "table")
 
 
 def idle_axes(space: Space, mappings: MappingABC[float, Candidate]) -> list[str]:

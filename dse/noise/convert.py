@@ -67,11 +67,16 @@ def noisy_model(
     return chip
 
 
+FEWEST_BITS = 2
+"""Bits of an input converter that has codes on both sides of 0."""
+
+
 def analog_cores(model: nn.Module, mapping: Mapping, arch: Architecture) -> dict[str, AnalogCore]:
     """Block → core group, for every analog block.
 
     Raises:
-        SpecError: blocks missing or unknown, unknown groups, several copies, or a core with swept values.
+        SpecError: blocks missing or unknown, unknown groups, several copies, a core with swept values, or one whose
+            noise is not modelled.
     """
     blocks = dict.fromkeys(site.block for site in sites(model))
     problems = [
@@ -96,9 +101,22 @@ def analog_cores(model: nn.Module, mapping: Mapping, arch: Architecture) -> dict
         for core in dict.fromkeys(cores.values())
         for path in swept_values(core)
     ]
+    problems += [p for core in dict.fromkeys(cores.values()) if not swept_values(core) for p in unmodelled(core)]
     if problems:
         raise SpecError(problems[:20])
     return cores
+
+
+def unmodelled(core: AnalogCore) -> list[Problem]:
+    """What of a core has a cost but no noise."""
+    path, found = f"analog_cores.{core.name}", []
+    if int(core.dac.bits) < FEWEST_BITS:
+        message = f"accuracy needs inputs of {FEWEST_BITS} bits or more (got {core.dac.bits:g}); 1 bit has a cost only"
+        found.append(Problem(message, f"{path}.dac.bits"))
+    if core.weight is not None and int(core.weight.bit_slices) > 1:
+        message = "the noise of weights in several bit slices is not modelled by this version; write 1"
+        found.append(Problem(message, f"{path}.weight.bit_slices"))
+    return found
 
 
 def swept_values(core: AnalogCore) -> list[str]:

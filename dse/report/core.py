@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from typing import Any, Final
+
+import numpy as np
 
 from dse.cost.band import energy_band_factor
 from dse.cost.calibration import free_parameters, residuals
@@ -13,7 +16,7 @@ from dse.errors import SpecError
 from dse.evaluation.frames import at_point
 from dse.report.tables import align, quantity_text
 from dse.spec.architecture import AnalogCore, Architecture
-from dse.spec.core_cost import ComponentsCost
+from dse.spec.core_cost import ComponentsCost, LumpedCost
 from dse.units import unit_of
 
 BANDED: Final = ("mvm_energy_pj", "mvm_latency_ns", "power_mw", "tops", "tops_per_w")
@@ -54,7 +57,21 @@ def core_document(
             "high": {name: figures[name] * factor for name in BANDED},
         },
         "calibration": calibration_document(arch, core),
+        "remarks": remarks(core),
     }
+
+
+def remarks(core: AnalogCore) -> list[str]:
+    """What the figures of a core leave out, as far as it matters at its settings."""
+    cost = core.cost
+    if isinstance(cost, LumpedCost):
+        return ["one energy and one time whatever the fill, the bits, the phases and the voltage"]
+    said = ["energy does not follow the data of a product: zeros cost as much as any"]
+    if isinstance(cost, ComponentsCost) and cost.scaled_from is not None and cost.supply_v is not None:
+        moved = not np.array_equal(cost.supply_v, cost.scaled_from.supply_v)
+        if moved and not np.any(cost.voltage.delay_exponent):
+            said.append("time does not follow the supply voltage: voltage.delay_exponent is 0")
+    return said
 
 
 def calibration_document(arch: Architecture, core: AnalogCore) -> dict[str, Any] | None:
@@ -96,7 +113,7 @@ def core_text(document: dict[str, Any]) -> str:
                              ("area of the tile", "parts_mm2", "mm2")):  # fmt: skip
         if len(document[key]) > 1:
             said += f"\n\n{title}\n{parts_text(document[key], unit, adds_up=key != 'parts_ns')}"
-    return said + calibration_text(document)
+    return said + calibration_text(document) + "".join(f"\n\n{textwrap.fill(r, 78)}" for r in document["remarks"])
 
 
 def parts_text(parts: dict[str, float], unit: str, *, adds_up: bool) -> str:

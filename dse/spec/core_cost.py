@@ -74,16 +74,16 @@ class ComponentsCost:
 
     model: Literal["components"]
     """``components``: energy, time and area from the parts of the tile."""
-    node_nm: Positive
-    """Technology node of the periphery [nm]."""
-    supply_v: Positive
-    """Supply voltage [V]."""
-    dac: Annotated[DriverModel, Field(discriminator="model")]
-    """Input converter and driver of one row."""
-    cell: Annotated[CellModel, Field(discriminator="model")]
-    """One weight of the array."""
-    adc: Annotated[AdcModel, Field(discriminator="model")]
-    """One output converter."""
+    node_nm: Positive | None = None
+    """Technology node of the periphery [nm]; absent: that of the die."""
+    supply_v: Positive | None = None
+    """Supply voltage [V]; absent: nothing depends on it."""
+    dac: Annotated[DriverModel | None, Field(discriminator="model")] = None
+    """Input converter and driver of one row; absent: no cost of its own."""
+    cell: Annotated[CellModel | None, Field(discriminator="model")] = None
+    """One weight of the array; absent: no cost of its own."""
+    adc: Annotated[AdcModel | None, Field(discriminator="model")] = None
+    """One output converter; absent: no cost of its own."""
     shift_add: Annotated[ShiftAddModel | None, Field(discriminator="model")] = None
     """Addition of input slices, weight slices and phases, in every column; absent: none."""
     buffer: Annotated[BufferModel | None, Field(discriminator="model")] = None

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dse.spec.adc_model import SarColumnAdc, SurveyAdc, TableAdc
+from dse.spec.adc_model import SarColumnAdc, SurveyAdc, SwitchedCapacitorAdc, TableAdc
 from dse.spec.calibration_point import CalibrationPoint
 from dse.spec.core_cost import ComponentsCost, TableCost
+from dse.spec.tile_parts import CapacitiveCell, CapacitiveDriver, FullAdderShiftAdd, SramBuffer
 from dse.spec.violation import Violation
 from dse.units import Quantity
 
@@ -21,6 +22,8 @@ SURVEY_BITS: Final = 4
 LOGIC_NODES_NM: Final = (7, 130)
 VOLTAGES: Final = (0.5, 1.5)
 """Supply voltage over that of the file, for which the scaling holds."""
+CAPACITIVE: Final = (CapacitiveDriver, CapacitiveCell, SwitchedCapacitorAdc, FullAdderShiftAdd)
+"""Parts whose energy is a capacitance times the square of the supply voltage."""
 ENERGY_FIGURES: Final = ("energy_pj", "power_mw", "tops_per_w")
 TIME_FIGURES: Final = ("time_ns", "tops")
 Steps = tuple[str | int, ...]
@@ -48,8 +51,8 @@ def _converter_violations(core: AnalogCore, cost: ComponentsCost, steps: Steps) 
         message = f"the survey begins at {SURVEY_BITS} bits (got {min(bits):g}); write more bits, or adc.model: fixed"
         yield Violation(where, message)
     if isinstance(cost.adc, SarColumnAdc):
-        nodes = [cost.node_nm, *([cost.scaled_from.node_nm] if cost.scaled_from else [])]
-        if not all(np.isin(node, SAR_NODES_NM).all() for node in nodes):
+        nodes = [cost.node_nm, None if cost.scaled_from is None else cost.scaled_from.node_nm]
+        if not all(node is None or np.isin(node, SAR_NODES_NM).all() for node in nodes):
             yield Violation((*steps, "cost", "node_nm"), "sar_column is known at 7, 14 and 22 nm; choose one of these")
     if isinstance(cost.adc, TableAdc):
         known = [float(np.min(point.bits)) for point in cost.adc.points]
@@ -62,8 +65,18 @@ def _converter_violations(core: AnalogCore, cost: ComponentsCost, steps: Steps) 
 
 
 def _technology_violations(cost: ComponentsCost, steps: Steps) -> Iterator[Violation]:
+    """A formula that needs a node or voltage that is not given, and scaling beyond where it holds."""
+    needs_node = isinstance(cost.adc, SurveyAdc | SarColumnAdc) or isinstance(cost.buffer, SramBuffer)
+    parts = (cost.dac, cost.cell, cost.adc, cost.shift_add)
+    needs_supply = any(isinstance(part, CAPACITIVE) for part in parts) or any(
+        point.supply_v is not None for point in cost.calibration
+    )
+    if cost.supply_v is None and (needs_supply or cost.scaled_from is not None):
+        yield Violation((*steps, "supply_v"), "missing, but capacitive parts, calibration or scaled_from need it [V]")
+    if cost.node_nm is None and (needs_node or cost.scaled_from is not None):
+        yield Violation((*steps, "node_nm"), "missing, but converters, buffer or scaled_from need it [nm]")
     base = cost.scaled_from
-    if base is None:
+    if base is None or cost.supply_v is None or cost.node_nm is None:
         return
     low, high = LOGIC_NODES_NM
     is_scaled = not np.array_equal(base.node_nm, cost.node_nm)

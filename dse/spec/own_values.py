@@ -27,10 +27,16 @@ def with_own_values(root: Node) -> Node:
     if cores is None or not isinstance(cores.value, list):
         return root
     assert isinstance(root.value, dict)
-    return root.with_value({**root.value, "analog_cores": cores.with_value([_completed(core) for core in cores.value])})
+    completed = [_completed(core, _node_of_die(root, core)) for core in cores.value]
+    return root.with_value({**root.value, "analog_cores": cores.with_value(completed)})
 
 
-def _completed(core: Node) -> Node:
+def _node_of_die(root: Node, core: Node) -> Node | None:
+    die = find(core, ("die",))
+    return None if die is None or not isinstance(die.value, str) else find(root, ("dies", die.value, "node_nm"))
+
+
+def _completed(core: Node, node_of_die: Node | None) -> Node:
     cost = find(core, ("cost",))
     if cost is None or not isinstance(cost.value, dict) or not isinstance(core.value, dict):
         return core
@@ -38,8 +44,10 @@ def _completed(core: Node) -> Node:
         return core
     own = {"bit_slices": core.with_value(1)}
     own |= {k: n for k, path in _OF_CORE.items() if (n := find(core, path)) is not None and n.value is not None}
-    technology: dict[str, Node] = {key: cost.value[key] for key in _TECHNOLOGY if key in cost.value}
     stated = dict(cost.value)
+    if node_of_die is not None:
+        stated.setdefault("node_nm", node_of_die)
+    technology: dict[str, Node] = {key: stated[key] for key in _TECHNOLOGY if key in stated}
     if len(technology) == len(_TECHNOLOGY) and "scaled_from" not in stated:
         stated["scaled_from"] = cost.with_value(dict(technology))
     base = stated.get("scaled_from")

@@ -9,6 +9,7 @@ from dse.errors import SpecError
 from dse.spec.document import Document
 from dse.spec.findings import Findings
 from dse.spec.node import Node, Place, find, label
+from dse.spec.origin import with_origins
 from dse.spec.read import described, read_value
 
 _TABLES = (("cost",), ("cost", "adc"))
@@ -74,7 +75,7 @@ def _rows(file: Node, where: str, findings: Findings, document: Document) -> Nod
             findings.add(place, where, f"has {len(cells)} values, but the header names {len(header)} columns")
         else:
             row = {key: _cell(cell, place, file) for key, cell in zip(header, cells, strict=True) if cell.strip()}
-            entries.append(Node(row, place, origin=file.origin))
+            entries.append(with_origins(Node(row, place), findings, f"{where}[{len(entries)}]", file.origin))
     return Node(entries, file.place, origin=file.origin)
 
 

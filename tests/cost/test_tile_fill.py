@@ -159,3 +159,32 @@ def test_a_model_on_a_table_core_is_priced_slice_by_slice(tabled):
     found = tile.matrix(Matrix("m", 500, 400, 0))  # by hand: rows 250 + 250, columns 256 + 144
     expected = 2 * tile.mvm(250.0, 256.0).energy_pj + 2 * tile.mvm(250.0, 144.0).energy_pj
     assert found.energy_pj == pytest.approx(expected)
+
+
+def test_a_calibration_alone_is_enough():
+    # by hand: row and fixed energy through both points; nothing else is stated
+    cost = {
+        "model": "components",
+        "calibration": [
+            {"rows_driven": 64, "energy_pj": 1640, "time_ns": 100},
+            {"rows_driven": 256, "energy_pj": 3560, "time_ns": 100},
+        ],
+    }
+    core = load_architecture("hermes_2d", {f"{CORE}.cost": cost, f"{CORE}.read.pulse_ns": 10}).core("pcm")
+    assert mvm_cost(core, 128, 256).energy_pj == pytest.approx(1000 + 128 * 10)
+    assert mvm_cost(core).latency_ns == pytest.approx(100)
+
+
+def test_energy_and_time_follow_voltage_and_node():
+    core = "analog_cores.sram.cost"
+    chip = load_architecture("wang_vlsi_2022")
+    low = chip.with_values({f"{core}.supply_v": 0.7})
+    # by hand: all but 4 % goes with the square, time with the power 1.1
+    ratio = mvm_cost(low.core("sram")).energy_pj / mvm_cost(chip.core("sram")).energy_pj
+    assert ratio == pytest.approx(0.49, abs=0.01)
+    times = [mvm_cost(a.core("sram")).latency_ns for a in (low, chip)]
+    assert times[0] / times[1] == pytest.approx((1 / 0.7) ** 1.1)
+    smaller = chip.with_values({f"{core}.node_nm": 14})
+    parts, base = mvm_cost(smaller.core("sram")).parts_pj, mvm_cost(chip.core("sram")).parts_pj
+    assert parts["fixed periphery"] < base["fixed periphery"]  # logic
+    assert (parts["ADC"], parts["array"]) == (base["ADC"], base["array"])  # neither noise-limited parts nor cells
