@@ -18,7 +18,9 @@ from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
+from dse.spec.model import Model
 from dse.units import Precision
+from dse.workload.blocks import make_blocks
 from dse.workload.build import Workload
 
 MACHINES: Final = ("h200_fp8", "h200x8_fp8", "dimc_hbm")
@@ -46,8 +48,13 @@ def machine(name: str) -> Architecture:
 def all_digital_mapping(arch: Architecture, workload: Workload) -> Mapping:
     """Every block on the host unit at the format of its dense weights; capacity is not asked for."""
     unit = host_unit(arch)
-    option = Option(unit.name, dense_precision(unit, workload))
-    placement = {block.name: option for block in workload.blocks if block.kind != "embedding"}
+    return all_under(workload.model, Option(unit.name, dense_precision(unit, workload)))
+
+
+@lru_cache(maxsize=32)
+def all_under(model: Model, option: Option) -> Mapping:
+    """Every block of a model under one option."""
+    placement = {block.name: option for block in make_blocks(model) if block.kind != "embedding"}
     return Mapping(placement=placement, objective="all digital", value=0.0, bound=float("-inf"), status="rule")
 
 
