@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dse.errors import Cause
 from dse.mapping.child import solve_model
@@ -13,6 +14,7 @@ from dse.mapping.instance import Indices, Instance
 from dse.mapping.limits import MappingLimits
 from dse.mapping.pools import fixed_choice
 from dse.mapping.problem import Objective, build_program, fixed_units
+from dse.units import BITS
 
 
 def arithmetic_causes(instance: Instance, limits: MappingLimits) -> list[Cause]:
@@ -41,9 +43,27 @@ def pinned_over_capacity(instance: Instance) -> list[Cause]:
         blocks = np.flatnonzero((fixed >= 0) & (instance.resource[fixed] == resource))
         name, unit = instance.resources[resource], instance.resource_unit(resource)
         need, have = float(used[resource]), float(instance.capacity[resource])
-        fix = f"add {more(need - have)} {unit} to {name}, or pin fewer blocks there"
-        causes.append(Cause(f"capacity[{name}]", need, have, unit, names_of(instance, blocks), fix))
+        narrower = narrower_formats(instance, fixed[blocks])
+        hint = f"store weights as {' or '.join(narrower)}, " if narrower else ""
+        fix = f"add {more(need - have)} {unit} to {name}, {hint}or pin fewer blocks there"
+        largest = blocks[np.argsort(-class_units(instance, blocks, fixed[blocks]), kind="stable")]
+        causes.append(Cause(f"capacity[{name}]", need, have, unit, names_of(instance, largest), fix))
     return causes
+
+
+def narrower_formats(instance: Instance, used: Indices) -> list[str]:
+    """Formats with fewer bits than those in use that the same groups offer."""
+    options = instance.costs.options
+    held = [options[o] for o in np.unique(used).tolist()]
+    digital = {o.group: BITS[o.precision] for o in held if o.precision != "analog"}
+    offered = [o.precision for o in options if o.precision != "analog" and BITS[o.precision] < digital.get(o.group, 0)]
+    return list(dict.fromkeys(offered))
+
+
+def class_units(instance: Instance, blocks: Indices, options: Indices) -> NDArray[np.float64]:
+    """(blocks,): capacity units that all listed blocks of the same class take together."""
+    classes = instance.block_class[blocks]
+    return np.bincount(classes, instance.units[blocks, options]).astype(np.float64)[classes]
 
 
 def total_over_capacity(instance: Instance) -> list[Cause]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dse import cost_table, evaluate, load_architecture, load_workload, option_scores, score_blocks, solve_mapping
-from dse.cost.attention import attention_ops, kv_traffic_bytes
+from dse.cost.attention import attention_cost, attention_ops, kv_traffic_bytes
 from dse.cost.capacity import resident_bytes
 from dse.evaluation.all_digital import all_digital_mapping
 from dse.spec.model import Model
@@ -129,3 +129,38 @@ def test_the_program_and_the_evaluation_agree_on_a_latent_model_with_windows():
     )  # fmt: skip
     assert mapping.bound <= mapping.value * (1 + 1e-9)
     assert evaluate(arch, changed, mapping).energy_pj_per_token == pytest.approx(mapping.value, rel=1e-3)
+
+
+@pytest.mark.parametrize("n_kv_heads", [4, 2, 1])
+def test_grouped_heads_share_keys_but_not_work(n_kv_heads):
+    # by hand: 4 query heads x 2 products x 2 operations x 2 elements x 3 sequences x 11 positions, whoever shares keys;
+    # 2 x key/value heads x 2 elements x 1 byte are read for each of the 11 positions
+    model = dataclasses.replace(PLAIN, n_kv_heads=n_kv_heads)
+    assert attention_ops(model, decode(10)) == 4 * 2 * 2 * 2 * 3 * 11
+    assert kv_traffic_bytes(model, decode(10)) == 3 * 11 * 2 * n_kv_heads * 2
+    assert attention_ops(model, prefill(10)) == 4 * 2 * 2 * 2 * 3 * 55
+    assert kv_traffic_bytes(model, prefill(10)) == 3 * 20 * 2 * n_kv_heads * 2
+
+
+@pytest.mark.parametrize(("kv_cache", "n_bytes"), [("fp16", 2.0), ("fp8", 1.0), ("int8", 1.0), ("int4", 0.5)])
+def test_the_cache_takes_the_bytes_of_its_format(kv_cache, n_bytes):
+    scenario = dataclasses.replace(decode(10), precision=Precisions(kv_cache=kv_cache))
+    for model in (PLAIN, LATENT, windowed(PLAIN, 4, 100)):
+        assert kv_traffic_bytes(model, scenario) == 3 * 11 * model.kv_elements_per_layer * n_bytes
+        assert kv_cache_bytes(model, tokens=11, bits=8 * n_bytes) == 4 * 11 * model.kv_elements_per_layer * n_bytes
+
+
+def test_a_cache_narrower_than_activations_is_computed_as_wide_as_they_are():
+    arch = load_architecture("h200_fp8")
+    wide = "scenario.precision.activations=fp16"
+    ns = {
+        kv: attention_cost(arch, load_workload("olmoe", [wide, f"scenario.precision.kv_cache={kv}"])).compute_ns
+        for kv in ("fp16", "fp8", "int4")
+    }
+    assert ns["fp8"] == ns["fp16"] == ns["int4"]
+
+
+def test_the_cache_of_a_65_billion_model_is_two_widths_a_layer_and_token():
+    # closed form 2·L·h_kv·d_h·n·B of AttAcc (ASPLOS 2024): LLaMA-65B, 80 layers of 64 heads x 128, 2 bytes
+    model = dataclasses.replace(PLAIN, n_layers=80, n_heads=64, n_kv_heads=64, head_dim=128)
+    assert kv_cache_bytes(model, tokens=2048, bits=16) == 2 * 80 * 64 * 128 * 2048 * 2

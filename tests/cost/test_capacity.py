@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dse import evaluate, load_architecture, load_workload
+from dse import (
+    cost_table,
+    evaluate,
+    load_architecture,
+    load_workload,
+    option_scores,
+    score_blocks,
+    solve_mapping,
+)
 from dse.cost.capacity import MemoryRoom, resident_bytes
 from dse.errors import InfeasibleError
 from dse.evaluation.all_digital import all_digital_mapping
@@ -88,3 +96,20 @@ def test_experts_on_tiles_leave_more_room_in_memory():
     after = evaluate_points(arch, workload, dataclasses.replace(digital, placement=placement))
     assert after.max_batch > before.max_batch
     assert after.max_context_tokens > before.max_context_tokens
+
+
+def test_a_model_that_is_too_large_is_told_what_by_how_much_and_what_would_do():
+    with pytest.raises(InfeasibleError) as caught:
+        design_of("h200_fp8", "deepseek_v3")
+    cause = caught.value.causes[0]
+    assert cause.limit == "capacity[hbm]"
+    # by hand: 671.03e9 parameters at 2 bytes, less the embedding of 129 280 x 7168, which is resident
+    assert cause.need == pytest.approx((671.03e9 - 129280 * 7168) * 2, rel=1e-4)
+    assert "layers.3.experts.0" in str(caught.value)  # the largest part first
+    assert "store weights as fp8 or int4" in str(caught.value)
+
+
+def design_of(architecture, name):
+    arch, workload = load_architecture(architecture), load_workload(name)
+    scores = option_scores(score_blocks(workload, "random"), workload, arch)
+    return solve_mapping(cost_table(arch, workload), scores, workload, arch, objective="energy", limits={})
