@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from dse.cost.buffer import BUFFER
 from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.tile import LUMPED
 
@@ -30,7 +31,7 @@ ENERGY: Final[dict[str, Formula]] = {
     "attention scores": Formula("pairs of positions · heads · 2 · widths · energy of one operation", "operations", ""),
     "KV cache": Formula("cached elements read and written · bits · energy of one bit", "bits", "bit"),
     "vector work": Formula("operations of norms, softmax, activation, … · energy of one", "operations", ""),
-    "buffer": Formula("bytes through the on-chip buffer · energy of one bit", "bits", "bit"),
+    BUFFER: Formula("bits read · energy of reading one + bits written · energy of writing one", "", ""),
     "idle": Formula("units that are there · idle power · step time", "time", "ns"),
     "tiles on": Formula("tiles with weights of a stage · its time · power of a tile that is on", "time", "ns"),
     "wake-up": Formula("tiles that wake · energy of one wake-up", "wake-ups", ""),
@@ -46,6 +47,7 @@ ENERGY: Final[dict[str, Formula]] = {
 
 TIME: Final[dict[str, Formula]] = {
     "bandwidth": Formula("bytes / (bandwidth · reached share)", "bytes", "byte"),
+    "buffer": Formula("bytes in, out and held / (bandwidth of a unit's buffer · units)", "bytes", "byte"),
     "compute": Formula("operations / (peak rate · reached share · units)", "operations", ""),
     "dependent products": Formula("matrices one after the other · time of one product", "products", ""),
     "tile load": Formula("expected products of the busiest tile · time of one product", "products", ""),

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from dse import cost_table, evaluate, load_architecture, load_workload, option_scores, score_blocks, solve_mapping
-from dse.cost.buffer import dense_weights, live_activation_bytes
+from dse.cost.buffer import BUFFER, dense_weights, live_activation_bytes
 from dse.cost.option import dense_precision
 from dse.evaluation.all_digital import all_digital_mapping
+from dse.evaluation.formulas import UNKNOWN, energy_formula, time_formula
 from dse.evaluation.points import evaluate_points
 from dse.spec.architecture import Buffer
 from dse.units import BITS
@@ -151,3 +152,8 @@ def test_buffers_pass_arrays(tiny):
     many = evaluate_points(with_buffer(arch, capacity_bytes=sizes, holds="dense"), workload, mapping)
     alone = [evaluate_points(with_buffer(arch, capacity_bytes=s, holds="dense"), workload, mapping) for s in sizes]
     assert many.energy_pj_per_token == pytest.approx([e.energy_pj_per_token for e in alone], rel=1e-12)
+
+
+def test_the_buffer_can_be_opened_in_energy_and_time():
+    assert energy_formula(BUFFER) != UNKNOWN
+    assert time_formula("dsp buffer") != UNKNOWN
