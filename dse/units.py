@@ -5,6 +5,7 @@ pJ/ns = mW, byte/ns = GB/s, op/pJ = TOPS/W, so formulas inside carry no factors.
 
 from __future__ import annotations
 
+import math
 from typing import Final, Literal
 
 import numpy as np
@@ -50,6 +51,15 @@ SUFFIXES: Final[dict[str, str]] = {
     "_v": "V",
 }
 """Suffix of a key → the unit it states, longest first."""
+
+
+def ratio(above: float, below: float) -> float:
+    """One number over another, infinite over 0.
+
+    >>> ratio(3.0, 2.0), ratio(1.0, 0.0)
+    (1.5, inf)
+    """
+    return above / below if below else math.inf
 
 
 def unit_of(name: str) -> str | None:

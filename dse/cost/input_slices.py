@@ -31,7 +31,7 @@ def input_slices(*, encoding: Encoding, bits: Quantity, bits_per_phase: Quantity
     the magnitude of ``m = max(b - 1, 1)`` bits: each bit drives the row once, a segment of p bits takes 2^p - 1
     pulses, and ``ceil(m / b_phase)`` segments of nearly equal size are converted.
 
-    >>> input_slices(encoding="bit_serial", bits=16.0, bits_per_phase=None).drives
+    >>> float(input_slices(encoding="bit_serial", bits=16.0, bits_per_phase=None).drives)
     16.0
     >>> [float(x) for x in input_slices(encoding="pulse_count", bits=8.0, bits_per_phase=4.0)]
     [7.0, 22.0, 2.0, 4.0]

@@ -12,7 +12,7 @@ from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
-from dse.units import NS_PER_S, PJ_PER_J
+from dse.units import NS_PER_S, PJ_PER_J, ratio
 from dse.workload.build import Workload
 
 
@@ -51,13 +51,13 @@ def ceiling(
     return {
         "all_digital_fits": float(fits),
         "all_digital_tokens_per_s": n_tokens / base_ns * NS_PER_S,
-        "all_digital_tokens_per_j": n_tokens / base_pj * PJ_PER_J,
+        "all_digital_tokens_per_j": ratio(n_tokens, base_pj) * PJ_PER_J,
         "experts_free_tokens_per_s": n_tokens / free_ns * NS_PER_S,
-        "experts_free_tokens_per_j": n_tokens / free_pj * PJ_PER_J,
+        "experts_free_tokens_per_j": ratio(n_tokens, free_pj) * PJ_PER_J,
         "speedup": base_ns / own_ns,
         "speedup_limit": base_ns / free_ns,
-        "energy_gain": base_pj / own_pj,
-        "energy_gain_limit": base_pj / free_pj,
+        "energy_gain": ratio(base_pj, own_pj),
+        "energy_gain_limit": ratio(base_pj, free_pj),
         "bytes_per_token_all_digital": sum(traffic.values()),
         "bytes_per_token_dense": traffic["dense weights"],
         "bytes_per_token_experts": traffic["digital experts"],

@@ -21,7 +21,7 @@ from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.suggest import did_you_mean
 from dse.spec.values import n_points
-from dse.units import NS_PER_S, PJ_PER_J
+from dse.units import NS_PER_S, PJ_PER_J, ratio
 from dse.workload.build import Workload
 
 # P = 1 + n inputs design points: the nominal design, then one with each input changed
@@ -232,5 +232,5 @@ def total(name: str, parts: list[Node], unit: str, *, hidden: tuple[Node, ...] =
 def quotient(name: str, above: Node, below: Node, unit: str, *, scale: float = 1.0) -> Node:
     """One tree over another."""
     said = f"{above.name} / {below.name}" + (f" · {scale:g}" if scale != 1 else "")
-    value = scale * above.value / below.value
+    value = scale * ratio(above.value, below.value)
     return Node(name=name, value=value, unit=unit, rule="quotient", scale=scale, formula=said, children=(above, below))

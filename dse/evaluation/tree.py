@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from dse.spec.provenance import Provenance
+from dse.units import ratio
 
 Rule = Literal["sum", "quotient", "product"]
 UNSTATED: Final = Provenance()
@@ -56,7 +57,7 @@ class Node:
         """The value from its children, or from the terms of a leaf."""
         if self.children:
             if self.rule == "quotient":
-                return self.scale * self.children[0].value / self.children[1].value
+                return self.scale * ratio(self.children[0].value, self.children[1].value)
             return math.fsum(child.value for child in self.children)
         if not self.terms:
             return self.value
