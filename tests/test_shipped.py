@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from dse import load_architecture, load_workload
+from dse.cost.area import area_parts
 from dse.exploration.fits import fits_markdown, fits_table
+from dse.report.machines import COMMAND, machines_markdown
 from dse.spec.examples import copy_shipped
 from dse.spec.kinds import load_any
 from dse.spec.shipped import shipped_names
@@ -36,6 +38,26 @@ def test_the_table_of_fits_is_current():
     assert (ROOT / "reports" / "fits.md").read_text(encoding="utf-8") == fits_markdown(table), (
         "run: dse examples --fits -o reports/fits.md"
     )
+
+
+@pytest.mark.slow
+def test_the_page_of_the_reference_machines_is_current():
+    assert (ROOT / "arch_specs" / "README.md").read_text(encoding="utf-8") == machines_markdown(), f"run: {COMMAND}"
+
+
+def test_rack_pcm3d_1t_holds_the_experts_of_kimi_k2_on_dies_below_the_reticle_limit():
+    # data: 3 870 720 crossbars of 512 x 512; a reticle is 858 mm²
+    arch = load_architecture("rack_pcm3d_1t")
+    row = fits_table([arch], [load_workload("kimi_k2")]).iloc[0]
+    assert row["crossbars_needed"] == 3_870_720
+    assert row["analog_experts_fraction"] == 1
+    areas = {die.name: sum(p.area_mm2 for p in area_parts(arch) if p.die == die.name) / die.count for die in arch.dies}
+    assert max(areas.values()) < 858
+
+
+def test_edge_pcm3d_holds_a_quarter_of_the_experts_of_olmoe():
+    row = fits_table([load_architecture("edge_pcm3d")], [load_workload("olmoe")]).iloc[0]
+    assert row["analog_experts_fraction"] == 0.25
 
 
 def test_server_pcm3d_is_96_percent_full_with_the_experts_of_olmoe():

@@ -140,8 +140,9 @@ def examples_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse examples``."""
     sub.add_argument("--copy", metavar="DIR", help="copy the specs to a folder to edit them there")
     sub.add_argument("--fits", action="store_true", help="which workload fits on which architecture")
+    sub.add_argument("--machines", action="store_true", help="what each reference machine is and what holds it back")
     sub.add_argument("--force", action="store_true", help="overwrite files that are there")
-    add_output(sub, "write the table of --fits there, as Markdown")
+    add_output(sub, "write the page of --fits or --machines there, as Markdown")
 
 
 def core_options(sub: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from typing import Final, get_args
 from dse.commands.output import emit, output_file, write_text
 from dse.errors import SpecError
 from dse.exploration.fits import fits_markdown, fits_table
+from dse.report.machines import machines_markdown
 from dse.spec.examples import copy_shipped
 from dse.spec.load import load_architecture
 from dse.spec.shipped import FileKind, shipped_names
@@ -20,8 +21,10 @@ KINDS: Final[tuple[FileKind, ...]] = get_args(FileKind)
 
 def run(arguments: argparse.Namespace) -> int:
     """Lists or copies the shipped specs."""
-    if arguments.output and not arguments.fits:
-        raise SpecError(f"-o {arguments.output}: only --fits writes a file; --copy DIR copies the specs")
+    if arguments.output and not (arguments.fits or arguments.machines):
+        raise SpecError(f"-o {arguments.output}: only --fits and --machines write a file; --copy DIR copies the specs")
+    if arguments.machines:
+        return print_machines(arguments)
     if arguments.fits:
         return print_fits(arguments)
     if arguments.copy:
@@ -48,4 +51,14 @@ def print_fits(arguments: argparse.Namespace) -> int:
     if file is not None:
         write_text(arguments, file, fits_markdown(table))
     emit(arguments, {"fits": table.to_dict(orient="records")}, lambda: fits_markdown(table))
+    return 0
+
+
+def print_machines(arguments: argparse.Namespace) -> int:
+    """Prints or writes the page of the reference machines."""
+    file = output_file(arguments.output, "README.md")
+    page = machines_markdown()
+    if file is not None:
+        write_text(arguments, file, page)
+    emit(arguments, {"page": page}, lambda: page)
     return 0
