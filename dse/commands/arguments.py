@@ -262,7 +262,7 @@ def report_options(sub: argparse.ArgumentParser) -> None:
 
 def validate_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse validate``."""
-    add_output(sub, "write the page there as Markdown, all rows as CSV beside it")
+    add_output(sub, "write the page there as Markdown, its figure and all rows (CSV) beside it")
 
 
 def import_options(sub: argparse.ArgumentParser) -> None:

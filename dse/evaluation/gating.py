@@ -32,6 +32,8 @@ def gating_parts(
         wakes, on_tile_ns = np.zeros(costs.n_points), np.zeros(costs.n_points)
         for stage in stages:
             own = [entry for entry in stage.entries if costs.options[entry.option_index].group == core.name]
+            if not own:
+                continue
             slices = sum((e.n_blocks * costs.units[:, e.class_index, e.option_index] for e in own), np.float64(0))
             tiles = stage.multiplicity * tiles_on(n_slices=slices, n_tiles=arch.n_tiles(core))
             wakes, on_tile_ns = wakes + tiles, on_tile_ns + tiles * stage.total

@@ -7,11 +7,13 @@ import pytest
 
 from dse.cli import main
 from dse.report.validation import validation_frame, validation_markdown
+from dse.report.validation_figure import prepare
 from dse.spec.shipped import shipped_root
 from dse.validation.files import validation_file
 from dse.validation.run import validate
 
 REPORTS = shipped_root() / "reports"
+FIGURE = "validation.svg"
 HINT = "run: dse validate -o reports/"
 
 
@@ -21,7 +23,7 @@ def comparisons():
 
 
 def test_the_page_is_current(comparisons):
-    assert (REPORTS / "validation.md").read_text(encoding="utf-8") == validation_markdown(comparisons), HINT
+    assert (REPORTS / "validation.md").read_text(encoding="utf-8") == validation_markdown(comparisons, FIGURE), HINT
 
 
 def test_the_table_of_all_rows_is_current(comparisons):
@@ -30,6 +32,14 @@ def test_the_table_of_all_rows_is_current(comparisons):
     assert kept["case"].tolist() == made["case"].tolist(), HINT
     for column in ("stated", "found"):
         assert kept[column].to_numpy() == pytest.approx(made[column].to_numpy(dtype=float), rel=1e-6), HINT
+
+
+def test_the_figure_shows_every_comparison_that_is_not_exact(comparisons):
+    shown = pd.concat(panel.rows for panel in prepare(comparisons))
+    drawn = [c for c in comparisons if any(abs(r.error_fraction) > 1e-5 for r in c.rows)]
+    assert len(shown) == sum(r.stated > 0 and r.found > 0 for c in drawn for r in c.rows)
+    assert shown["is_calibrated"].sum() == sum(len(c.with_role("calibrated")) for c in drawn)
+    assert prepare([c for c in comparisons if c not in drawn]) == ()
 
 
 def test_every_claim_is_kept(comparisons):
@@ -53,6 +63,7 @@ def test_the_command_writes_the_page_and_all_rows(tmp_path, capsys):
     document = json.loads(capsys.readouterr().out)
     assert {"name", "truth", "calibrated", "not_calibrated", "excluded"} <= set(document["comparisons"][0])
     assert (tmp_path / "validation.md").is_file()
+    assert (tmp_path / "validation.svg").is_file()
     assert len(pd.read_csv(tmp_path / "validation.csv")) > 500
 
 
