@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -75,7 +75,15 @@ def draw_panel(panel: Panel, above: Axes, below: Axes) -> None:
     for (name, own), colour in zip(rows.groupby(names, sort=False), SERIES * 4, strict=False):
         for is_calibrated, some in own.groupby("is_calibrated"):
             face = "none" if is_calibrated else colour
-            style = {"ls": "none", "marker": "o", "ms": 4, "mfc": face, "mec": colour, "mew": 0.9, "clip_on": False}
+            style: dict[str, Any] = {
+                "ls": "none",
+                "marker": "o",
+                "ms": 4,
+                "mfc": face,
+                "mec": colour,
+                "mew": 0.9,
+                "clip_on": False,
+            }
             above.plot(some["stated"], some["found"], **style)
             below.plot(some["stated"], some["error_percent"], **style)
         above.plot([], [], ls="none", marker="o", ms=4, color=colour, label=str(name))

@@ -1,4 +1,4 @@
-"""Published operating points of chips against the datasheet of the shipped files that were calibrated on some of them."""
+"""Published operating points of chips against the datasheet of the shipped files, calibrated on some of them."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def compare_chips() -> Comparison:
         )
     return Comparison(
         name="Chips at published operating points",
-        what="Energy, power, throughput and efficiency of one tile of each shipped chip. Calibrated: the point is in the "
-        "chip's file, so that its error is a residual. Not calibrated: other rows, bits, phases and voltages.",
+        what="Energy, power, throughput and efficiency of one tile of each shipped chip. Calibrated: the point is in "
+        "the chip's file, so that its error is a residual. Not calibrated: other rows, bits, phases and voltages.",
         truth="measured silicon",
         source="per row",
         rows=tuple(rows),
