@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -108,6 +109,7 @@ def predictors(core: AnalogCore, cost: ComponentsCost) -> Mapping[str, Callable[
     return {"energy_pj": energy, "time_ns": time, "area_mm2": area}
 
 
+@lru_cache(maxsize=256)
 def calibrated(core: AnalogCore, cost: ComponentsCost) -> Remainder:
     """What is added to the figures of the file so that they meet the published points best.
 

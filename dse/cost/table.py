@@ -154,10 +154,11 @@ def cost_table(arch: Architecture, workload: Workload, *, only: Collection[tuple
 
     def stack(number: Callable[[OptionCost], Quantity]) -> Array:
         cells = [[np.asarray(number(e), np.float64) for e in row] for row in entries]
-        table = np.empty((len(cells), len(options), 1 if all(c.ndim == 0 for row in cells for c in row) else points))
+        table = np.zeros((len(cells), len(options), 1 if all(c.ndim == 0 for row in cells for c in row) else points))
         for b, row in enumerate(cells):
             for i, cell in enumerate(row):
-                table[b, i] = cell
+                if cell.ndim or cell:
+                    table[b, i] = cell
         return np.moveaxis(np.broadcast_to(table, (*table.shape[:2], points)), 2, 0)
 
     def spread(value: Quantity) -> Array:

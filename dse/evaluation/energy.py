@@ -45,7 +45,7 @@ def energy_parts(
 
     def add(part: Part, value: Array) -> None:
         if np.any(value):
-            parts[part] = parts.get(part, 0.0) + value
+            parts[part] = parts[part] + value if part in parts else value
 
     working: set[str] = {costs.host}
     vector = vector_costs(arch, workload)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from dse.workload.build import Workload
 from dse.workload.steps import Step, at_context, phases_of, scenarios_of
 
 Array = NDArray[np.float64]
+K = TypeVar("K")
 
 
 def evaluate_points(
@@ -112,7 +114,7 @@ def evaluate_step(
     What a step costs is that of one micro-batch times their number; only its time is not, since they overlap.
     """
     n_micro = np.broadcast_to(np.asarray(n_micro_batches(arch), np.float64), (costs.n_points,))
-    micro = micro_batch(arch, workload)
+    micro, is_split = micro_batch(arch, workload), arch.composition == "pipelined"
     tokens = np.broadcast_to(np.asarray(micro.tokens_per_step, np.float64), (costs.n_points,))
     attention = attention_cost(arch, micro)
     stages = stage_times(arch, micro, costs, profiles, attention, tokens=tokens)
@@ -134,10 +136,12 @@ def evaluate_step(
         busy_ns=time.busy_ns,
         sequences=np.broadcast_to(np.asarray(workload.scenario.batch, np.float64), (costs.n_points,)),
         micro_batches=n_micro,
-        energy_parts_pj={part: n_micro * energy for part, energy in parts.items()},
-        stages=tuple(dataclasses.replace(stage, multiplicity=stage.multiplicity * n_micro) for stage in stages),
+        energy_parts_pj=times(n_micro, parts) if is_split else parts,
+        stages=tuple(dataclasses.replace(s, multiplicity=s.multiplicity * n_micro) for s in stages)
+        if is_split
+        else stages,
         area=area_parts(arch),
-        traffic_bytes={key: n_micro * moved for key, moved in traffic.items()},
+        traffic_bytes=times(n_micro, traffic) if is_split else traffic,
         counts=operation_counts(arch, workload, costs, profiles),
         units_needed=needed,
         units_available=costs.capacity_units,
@@ -148,6 +152,11 @@ def evaluate_step(
         energy_boundary=arch.energy_boundary,
         digital_energy_model=digital_energy_model(arch),
     )
+
+
+def times(n_micro: Array, amounts: dict[K, Array]) -> dict[K, Array]:
+    """Amounts of one micro-batch for all of them."""
+    return {key: n_micro * amount for key, amount in amounts.items()}
 
 
 def latency_std_ns(stages: tuple[StageTime, ...], time: StepTime, n_micro: Array) -> Array:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dse.cost.option import Option, list_options
@@ -76,10 +77,10 @@ class Entry:
             return workload.scenario.batch
         return workload.tokens_per_step * float(self.visits_per_token.sum())
 
-    def activations(self, tokens: Array) -> Array:
-        """Expected number of blocks that are used in a step, (P,); dense blocks always are."""
+    def activations(self, tokens: Array) -> Quantity:
+        """Expected number of blocks that are used in a step, (P,); of dense blocks, which always are, one number."""
         if self.routing is None:
-            return np.full(tokens.shape, float(self.n_blocks))
+            return float(self.n_blocks)
         distinct, inverse = distinct_numbers(np.ascontiguousarray(tokens).tobytes())
         return np.asarray(self.routing.active(distinct, self.experts).sum(axis=1)[inverse])
 
@@ -87,8 +88,8 @@ class Entry:
 @lru_cache(maxsize=8)
 def distinct_numbers(content: bytes) -> tuple[Array, NDArray[np.int64]]:
     """Different numbers of an array, and for each of its entries which of them it is."""
-    distinct, inverse = np.unique(np.frombuffer(content), return_inverse=True)
-    return distinct, inverse
+    inverse, distinct = pd.factorize(np.frombuffer(content), sort=True)
+    return np.asarray(distinct), np.asarray(inverse)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -208,15 +208,26 @@ class Evaluation:
         return self._largest(self.critical_ns)
 
     @property
+    def binding_column(self) -> pd.Categorical[str]:
+        """``binding`` of every design, as a column of a table."""
+        return pd.Categorical.from_codes(
+            self._largest_at(self.critical_ns), categories=pd.Index(list(self.critical_ns))
+        )
+
+    @property
     def busiest(self) -> str | NDArray[np.object_]:
         """Resource that works longest in a step (a text, or one per design)."""
         return self._largest(self.busy_ns)
 
     def _largest(self, times: MappingABC[str, Array]) -> str | NDArray[np.object_]:
         """Name of the largest time (a text, or one per design)."""
-        stacked = np.stack([np.broadcast_to(time, (self.n_points,)) for time in times.values()])
-        chosen = np.asarray(list(times), dtype=object)[np.argmax(stacked, axis=0)]
+        chosen = np.asarray(list(times), dtype=object)[self._largest_at(times)]
         return str(chosen[0]) if self.n_points == 1 else chosen
+
+    def _largest_at(self, times: MappingABC[str, Array]) -> NDArray[np.int64]:
+        """(P,): position of the largest time."""
+        stacked = np.stack([np.broadcast_to(time, (self.n_points,)) for time in times.values()])
+        return np.asarray(np.argmax(stacked, axis=0))
 
     def breakdown(self, point: int = 0) -> pd.DataFrame:
         """component, block_kind, group, energy_pj_per_token of one design, largest first."""

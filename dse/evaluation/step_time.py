@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dse.cost.table import CostTable
 from dse.evaluation.timeline import GroupTime, StageTime
 from dse.spec.architecture import Architecture
+from dse.units import Quantity
 
 # P design points
 
@@ -82,11 +83,12 @@ def path_shares(stages: Sequence[StageTime]) -> Shares:
         slowest = reduce(np.maximum, [g.total for g in stage.groups.values()])
         claimed = np.zeros(slowest.shape, dtype=bool)
         for time in stage.groups.values():
-            counts = np.ones_like(claimed)
+            weight = stage.multiplicity
             if stage.side_by_side:
                 counts = (time.total == slowest) & ~claimed
                 claimed |= counts
-            add_group(shares, time, counts * stage.multiplicity)
+                weight = counts * stage.multiplicity
+            add_group(shares, time, weight)
     return shares
 
 
@@ -106,7 +108,7 @@ def resource_shares(
         for group, time in stage.groups.items():
             weight = np.asarray(stage.multiplicity, np.float64)
             if not costs.is_analog[group]:
-                add_group(found.setdefault(group, {}), time, weight)
+                add_group(found.setdefault(group, {}), time, stage.multiplicity)
                 continue
             load, link = time.bound_by[f"{group} tile load"], found.setdefault(f"{group} link", {})
             link["link bandwidth"] = link.get("link bandwidth", 0.0) + weight * time.added["link bandwidth"]
@@ -119,13 +121,13 @@ def resource_shares(
     return found
 
 
-def add_group(shares: Shares, time: GroupTime, weight: Array) -> None:
+def add_group(shares: Shares, time: GroupTime, weight: Quantity) -> None:
     """Adds the time of a group to what it is spent on: the resource that binds, and what adds to it."""
     top = reduce(np.maximum, time.bound_by.values())
     taken = np.zeros(top.shape, dtype=bool)
 
     def add(name: str, value: Array) -> None:
-        shares[name] = shares.get(name, 0.0) + value
+        shares[name] = shares[name] + value if name in shares else value
 
     for resource, value in time.bound_by.items():
         binds = (value == top) & ~taken

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dse.cost.table import CostTable
@@ -79,10 +80,12 @@ def mean_product_ns(arch: Architecture, core: AnalogCore, costs: CostTable, entr
 def distinct(columns: Sequence[Array]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """A position of each different row of some columns, and for every row which of them it equals."""
     varying = [column for column in columns if np.ptp(column) > 0] or [columns[0]]
-    _, first, code = np.unique(varying[0], return_index=True, return_inverse=True)
+    code, _ = pd.factorize(varying[0])
     for column in varying[1:]:
-        values, inverse = np.unique(column, return_inverse=True)
-        _, first, code = np.unique(code * len(values) + inverse, return_index=True, return_inverse=True)
+        inverse, values = pd.factorize(column)
+        code, _ = pd.factorize(code * len(values) + inverse)
+    first = np.empty(code.max() + 1, dtype=np.int64)
+    first[code[::-1]] = np.arange(len(code))[::-1]
     return first, code
 
 

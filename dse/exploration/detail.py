@@ -11,12 +11,15 @@ import pandas as pd
 
 from dse.errors import SpecError
 from dse.evaluation.all_digital import all_digital_mapping
+from dse.evaluation.frames import at_point, traffic_frame
 from dse.evaluation.points import evaluate_points
+from dse.evaluation.result import Evaluation
 from dse.evaluation.source import sourced_breakdown
 from dse.exploration.pareto import pareto_mask
 from dse.exploration.space import Space
-from dse.exploration.sweep import design_points
+from dse.exploration.sweep import chunks, design_points
 from dse.mapping.model import Mapping
+from dse.spec.architecture import Architecture
 from dse.spec.provenance import Provenance
 from dse.spec.values import value_at
 from dse.units import unit_of
@@ -45,28 +48,39 @@ def spread(items: Sequence[int], most: int) -> list[int]:
 def detail_frames(
     space: Space, points: pd.DataFrame, mappings: MappingABC[str, Mapping], manifest: MappingABC[str, Any]
 ) -> dict[str, pd.DataFrame]:
-    """breakdown, stages, area and traffic of the detailed points."""
+    """breakdown, stages, area and traffic of the detailed points; those that share a mapping are evaluated together."""
     frames: dict[str, list[pd.DataFrame]] = {"breakdown": [], "stages": [], "area": [], "traffic": []}
-    for point in detailed_points(points, manifest["reference_point"]):
-        row = points.loc[[point]]
-        arch, workload = design_points(space, row[list(space.axes)])
-        evaluation = evaluate_points(arch, workload, mappings[str(row["mapping_id"].iloc[0])])
-        digital = evaluate_points(arch, workload, all_digital_mapping(arch, workload)).bytes_per_token
-        traffic = evaluation.bytes_per_token.merge(
-            digital.rename(columns={"bytes_per_token": "all_digital_bytes_per_token"}),
-            on=["memory", "what"],
-            how="outer",
-        ).fillna(0.0)
-        found = {
-            "breakdown": sourced_breakdown(arch, evaluation),
-            "stages": evaluation.stage_frame(),
-            "area": evaluation.area_frame(),
-            "traffic": traffic,
-        }
-        for name, frame in found.items():
-            frame.insert(0, "point", point)
-            frames[name].append(frame)
-    return {name: pd.concat(found, ignore_index=True) for name, found in frames.items() if found}
+    chosen = points.loc[detailed_points(points, manifest["reference_point"])]
+    for chunk in chunks(space, chosen):
+        arch, workload = design_points(space, chunk.rows)
+        evaluation = evaluate_points(arch, workload, mappings[str(chunk.rows["mapping_id"].iloc[0])])
+        digital = evaluate_points(arch, workload, all_digital_mapping(arch, workload))
+        for at, point in enumerate(chunk.rows.index):
+            for name, frame in point_frames(arch, evaluation, digital, at).items():
+                frame.insert(0, "point", point)
+                frames[name].append(frame)
+    return {
+        name: pd.concat(found).sort_values("point", kind="stable", ignore_index=True)
+        for name, found in frames.items()
+        if found
+    }
+
+
+def point_frames(arch: Architecture, evaluation: Evaluation, digital: Evaluation, at: int) -> dict[str, pd.DataFrame]:
+    """breakdown, stages, area and traffic of one of several evaluated designs."""
+    before = traffic_of(digital, at).rename(columns={"bytes_per_token": "all_digital_bytes_per_token"})
+    breakdown, stages = sourced_breakdown(arch, evaluation, at), evaluation.stage_frame(at)
+    return {
+        "breakdown": breakdown[breakdown["energy_pj_per_token"] > 0].reset_index(drop=True),
+        "stages": stages,
+        "area": evaluation.area_frame(at),
+        "traffic": traffic_of(evaluation, at).merge(before, on=["memory", "what"], how="outer").fillna(0.0),
+    }
+
+
+def traffic_of(evaluation: Evaluation, at: int) -> pd.DataFrame:
+    """memory, what, bytes_per_token of one of several evaluated designs."""
+    return traffic_frame(evaluation.traffic_bytes, tokens=at_point(evaluation.tokens_per_step, at), point=at)
 
 
 def provenance_frame(space: Space) -> pd.DataFrame:

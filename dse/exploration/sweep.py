@@ -72,8 +72,8 @@ def evaluate_rows(space: Space, rows: pd.DataFrame, mapping: Mapping, share: flo
     for metric in METRICS:
         value = share if metric == "sensitivity_share" else getattr(evaluation, metric)
         frame[metric] = np.broadcast_to(np.asarray(value, np.float64), (len(rows),)).copy()
-    binding = evaluation.binding
-    frame["binding"] = pd.Categorical(np.broadcast_to(np.asarray(binding, dtype=object), (len(rows),)))
+    column = evaluation.binding_column
+    frame["binding"] = column if len(column) == len(rows) else column.repeat(len(rows))
     frame["status"], frame["reason"] = status_and_reason(space.limits, arch, evaluation, frame)
     return frame, evaluation
 
