@@ -196,6 +196,16 @@ def cost_table(arch: Architecture, workload: Workload, *, only: Collection[tuple
     )
 
 
+def cell(table: Array, block_class: int, option: int) -> Quantity:
+    """The entry of one class and option: one number where all designs share the table, else (P,)."""
+    return float(table[0, block_class, option]) if table.strides[0] == 0 else table[:, block_class, option]
+
+
+def plus(total: Array, count: Quantity, price: Quantity) -> Array:
+    """``total + count · price``; the total itself where the price is one number and 0."""
+    return np.asarray(total + count * price) if np.ndim(price) or price else total
+
+
 def least_capacity(arch: Architecture, steps: Sequence[Step]) -> dict[str, Quantity]:
     """Resource → capacity for blocks in the step that leaves least of it."""
     found = [capacity_units(arch, step.workload) for step in steps]

@@ -12,11 +12,12 @@ from dse.cost.attention import AttentionCost
 from dse.cost.crossbar import products_energy_pj
 from dse.cost.option import host_unit
 from dse.cost.power import flat_power_mw, idle_power_mw, refresh_power_mw
-from dse.cost.table import CostTable
+from dse.cost.table import CostTable, cell
 from dse.cost.tile import mvm_cost
 from dse.cost.vector import vector_costs, vector_stage
 from dse.evaluation.profile import LayerProfile
 from dse.spec.architecture import Architecture
+from dse.units import Quantity
 from dse.workload.build import Workload
 
 Array = NDArray[np.float64]
@@ -43,48 +44,43 @@ def energy_parts(
     """Energy of a step by part [pJ], (P,) each; the total is their sum."""
     parts: dict[Part, Array] = {}
 
-    def add(part: Part, value: Array) -> None:
+    def add(part: Part, count: Quantity, price: Quantity = 1.0) -> None:
+        value = np.asarray(count * price) if np.any(price) else np.float64(0)
         if np.any(value):
-            parts[part] = parts[part] + value if part in parts else value
+            parts[part] = parts[part] + value if part in parts else np.broadcast_to(value, tokens.shape)
 
     working: set[str] = {costs.host}
     vector = vector_costs(arch, workload)
     for profile in profiles:
         for entry in (e for entries in profile.entries.values() for e in entries):
-            at = (slice(None), entry.class_index, entry.option_index)
+            at = (entry.class_index, entry.option_index)
             group = costs.options[entry.option_index].group
             working.add(group)
             visits = profile.multiplicity * entry.visits(workload)
             active = profile.multiplicity * entry.activations(tokens)
             for component, energy in costs.visit_parts_pj.items():
                 where = costs.host if component == "partial sums" else group
-                add(Part(component, entry.kind, where), visits * energy[at])
+                add(Part(component, entry.kind, where), visits, cell(energy, *at))
             for component, energy in costs.activation_parts_pj.items():
-                add(Part(component, entry.kind, group), active * energy[at])
+                add(Part(component, entry.kind, group), active, cell(energy, *at))
         for stage in profile.entries:
             work = vector.get(vector_stage(stage, has_experts=profile.has_experts))
             if work is not None:
                 kind = "ffn" if stage == "experts" and not profile.has_experts else stage
                 part = Part("vector work", "expert" if kind == "experts" else kind, costs.host)
-                add(part, profile.multiplicity * work.pj + 0 * tokens)
+                add(part, profile.multiplicity, work.pj)
         if profile.has_attention:
-            add(
-                Part("attention scores", "attention", costs.host),
-                profile.multiplicity * attention.compute_pj + 0 * tokens,
-            )
-            add(
-                Part("KV cache", "attention", costs.host),
-                profile.multiplicity * attention.memory_pj + 0 * tokens,
-            )
+            add(Part("attention scores", "attention", costs.host), profile.multiplicity, attention.compute_pj)
+            add(Part("KV cache", "attention", costs.host), profile.multiplicity, attention.memory_pj)
     for name, power in idle_power_mw(arch).items():
-        add(Part("idle", "all", name), power * step_ns)
+        add(Part("idle", "all", name), step_ns, power)
     for name, power in refresh_power_mw(arch).items():
-        add(Part("drift refresh", "all", name), power * step_ns)
+        add(Part("drift refresh", "all", name), step_ns, power)
     for name, power in flat_power_mw(arch).items():
         if name in working:
-            add(Part("flat power", "all", name), power * step_ns)
+            add(Part("flat power", "all", name), step_ns, power)
     for part, energy in embedding_products(arch, workload).items():
-        add(part, energy * tokens)
+        add(part, tokens, energy)
     return parts
 
 

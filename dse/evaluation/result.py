@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ class RunPart(NamedTuple):
     evaluation: Evaluation
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
     """Result of one mapping; metrics are floats for one design, arrays (P,) for many.
 
@@ -120,7 +121,12 @@ class Evaluation:
     @property
     def energy_pj_per_step(self) -> Quantity:
         """Energy of a step within the energy boundary, idle power over the step time included [pJ]."""
-        return self._metric(sum(self.energy_parts_pj.values(), np.zeros(self.n_points)))
+        return self._metric(self._energy_pj)
+
+    @cached_property
+    def _energy_pj(self) -> Array:
+        """Sum of the parts, (P,) [pJ]; once, because four metrics follow from it."""
+        return np.asarray(sum(self.energy_parts_pj.values(), np.zeros(self.n_points)))
 
     @property
     def energy_pj_per_token(self) -> Quantity:

@@ -15,7 +15,7 @@ from dse.cost.attention import AttentionCost
 from dse.cost.exchange import exchange_latency_ns
 from dse.cost.gating import wake_ns
 from dse.cost.option import host_unit
-from dse.cost.table import CostTable
+from dse.cost.table import CostTable, cell, plus
 from dse.cost.vector import VectorCost, vector_costs, vector_stage
 from dse.evaluation.packed import PackedTiles
 from dse.evaluation.profile import Entry, LayerProfile, Stage
@@ -139,20 +139,20 @@ def group_times(
     """Time of each group that works in a stage."""
     sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(np.zeros(tokens.shape) for _ in fields(_Sums))))
     for entry in entries:
-        at = (slice(None), entry.class_index, entry.option_index)
+        at = (entry.class_index, entry.option_index)
         group = sums[costs.options[entry.option_index].group]
-        visits = entry.visits(workload)
-        group.path = np.maximum(group.path, costs.path_ns[at])
-        group.compute = group.compute + visits * costs.compute_ns_per_visit[at]
-        active = entry.activations(tokens)
-        group.fetch = group.fetch + active * costs.fetch_ns_per_activation[at]
-        group.buffer = group.buffer + visits * costs.buffer_ns_per_visit[at] + active * costs.held_ns_per_activation[at]
-        group.launch = group.launch + active * costs.launch_ns_per_activation[at]
-        group.fixed = np.maximum(group.fixed, costs.fixed_ns[at])
-        group.link = group.link + visits * costs.link_ns_per_visit[at]
-        host_ns = visits * costs.host_ns_per_visit[at]
+        visits, active = entry.visits(workload), entry.activations(tokens)
+        group.path = np.maximum(group.path, cell(costs.path_ns, *at))
+        group.fixed = np.maximum(group.fixed, cell(costs.fixed_ns, *at))
+        group.compute = plus(group.compute, visits, cell(costs.compute_ns_per_visit, *at))
+        group.fetch = plus(group.fetch, active, cell(costs.fetch_ns_per_activation, *at))
+        group.buffer = plus(group.buffer, visits, cell(costs.buffer_ns_per_visit, *at))
+        group.buffer = plus(group.buffer, active, cell(costs.held_ns_per_activation, *at))
+        group.launch = plus(group.launch, active, cell(costs.launch_ns_per_activation, *at))
+        group.link = plus(group.link, visits, cell(costs.link_ns_per_visit, *at))
+        host_ns = cell(costs.host_ns_per_visit, *at)
         if np.any(host_ns):
-            sums[costs.host].compute = sums[costs.host].compute + host_ns
+            sums[costs.host].compute = plus(sums[costs.host].compute, visits, host_ns)
     if attention is not None:
         host, unit = sums[costs.host], host_unit(arch)
         host.compute = host.compute + attention.compute_ns
