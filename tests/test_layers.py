@@ -82,6 +82,7 @@ def test_only_noise_imports_torch_and_no_module_defers_imports(path):
         ("from dse.spec.kinds import load_any; load_any('server_pcm3d')", ["torch", "pandas", "scipy", "pulp"]),
         ("import dse.noise", ["torch", "transformers"]),
         ("from dse import evaluate, explore, design, solve_mapping", ["torch", "matplotlib", "transformers"]),
+        ("import dse.commands.check", ["torch", "pandas", "pulp", "scipy.optimize", "scipy.interpolate"]),
     ],
 )
 def test_importing_stays_light(statement, absent):

@@ -7,10 +7,13 @@ import sys
 from dataclasses import dataclass
 
 from dse.commands.output import json_text, problem_document, tell
+from dse.cost.tile import tile_of
+from dse.cost.warnings import architecture_warnings
 from dse.errors import Problem, SpecError
-from dse.evaluation.warnings import architecture_warnings
 from dse.spec.architecture import Architecture
 from dse.spec.kinds import file_kind, load_any
+from dse.spec.load import LoadedWorkload
+from dse.workload.build import load_workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,20 @@ def checked(name: str) -> Checked:
         kind = file_kind(name)
         loaded = load_any(name)
         warnings = architecture_warnings(loaded) if isinstance(loaded, Architecture) else ()
+        read_behind(name, loaded)
     except SpecError as error:
         return Checked(name, kind, error.problems)
     return Checked(name, kind, (), warnings)
+
+
+def read_behind(name: str, loaded: object) -> None:
+    """Reads what a spec rests on: model and routing of a workload, the calibration of every core.
+
+    Raises:
+        SpecError: every problem of a file, or a calibration that cannot be met.
+    """
+    if isinstance(loaded, LoadedWorkload):
+        load_workload(name)
+    if isinstance(loaded, Architecture):
+        for core in loaded.analog_cores:
+            tile_of(core)

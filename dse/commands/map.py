@@ -6,8 +6,8 @@ import argparse
 
 from dse.commands.inputs import Pair, load_pair, mapping_limits, ruled_mapping, solved_mapping
 from dse.commands.output import emit, output_file, tell, writing
+from dse.cost.warnings import architecture_warnings
 from dse.errors import SpecError
-from dse.evaluation.warnings import architecture_warnings
 from dse.mapping.model import Mapping
 from dse.mapping.pack import pack
 from dse.report.text import mapping_text

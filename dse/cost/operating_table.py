@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy.interpolate import RegularGridInterpolator
+import scipy
 
 from dse.errors import Problem, SpecError
 from dse.spec.analog_core import AnalogCore
@@ -71,5 +71,5 @@ def grid_reading(
         missing = np.argwhere(np.isnan(grid))[0]
         said = ", ".join(f"{name} = {known[i]:g}" for (name, known), i in zip(axes, missing, strict=True))
         raise SpecError([Problem(f"the table lacks the combination {said}; it needs every combination", path=path)])
-    found = RegularGridInterpolator([known for _, known in axes], grid)(at)
+    found = scipy.interpolate.RegularGridInterpolator([known for _, known in axes], grid)(at)
     return float(found.item()) if found.size == 1 else np.asarray(found)

@@ -1,29 +1,22 @@
-"""What a reader should know before trusting a result: values left out that matter, dies that cannot be built."""
+"""What a reader should know before trusting a result: dies that spend more power than can be cooled."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.cost.package import RETICLE_MM2, DieCount, die_counts
+from dse.cost.package import die_counts
 from dse.evaluation.energy import Part
 from dse.evaluation.frames import at_point
 from dse.spec.architecture import Architecture
 
-MANY_TILES: Final = 1000
-"""Tiles whose idle power matters too much to be left out in silence."""
 HOT_MW_PER_MM2: Final = 1000.0
 """Power density that needs more than air or a cold plate [mW/mm²]: 700 W over the 814 mm² of an H100 are 860."""
 OFF_DIE: Final = ("weight memory", "KV cache")
 """Components of energy that are spent in memory stacks beside the die."""
-
-
-def architecture_warnings(arch: Architecture) -> tuple[str, ...]:
-    """Remarks on an architecture, whatever runs on it (first design point)."""
-    return (*_missing_idle(arch), *_large_dies(die_counts(arch)))
 
 
 def power_density_warnings(
@@ -46,23 +39,3 @@ def power_density_warnings(
                 "of liquid cooling); spread its tiles or units over more area"
             )
     return tuple(found)
-
-
-def _missing_idle(arch: Architecture) -> Iterator[str]:
-    for core in arch.analog_cores:
-        tiles = at_point(arch.n_built_tiles(core))
-        if core.idle is None and tiles > MANY_TILES:
-            yield (
-                f"analog_cores.{core.name}.idle is left out, so that {tiles:.0f} tiles draw no power while they wait; "
-                "add idle: {on_mw: …} [mW per tile], 0 if that is meant"
-            )
-
-
-def _large_dies(dies: tuple[DieCount, ...]) -> Iterator[str]:
-    for die in dies:
-        area = at_point(die.area_mm2)
-        if area > RETICLE_MM2:
-            yield (
-                f"die {die.name} has {area:.0f} mm², above the {RETICLE_MM2:.0f} mm² of a reticle; "
-                f"spread it over {np.ceil(area / RETICLE_MM2):.0f} dies (dies.{die.name}.count) or more"
-            )

@@ -12,10 +12,10 @@ import pandas as pd
 
 from dse.cost.option import host_unit
 from dse.cost.table import cost_table
+from dse.cost.warnings import architecture_warnings
 from dse.evaluation.all_digital import all_digital_mapping
 from dse.evaluation.ceiling import ceiling
 from dse.evaluation.points import evaluate_points
-from dse.evaluation.warnings import architecture_warnings
 from dse.exploration.points import DIGITAL_FRACTION
 from dse.exploration.space import Space
 from dse.mapping.model import Mapping

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dse.errors import Problem, SpecError
@@ -24,6 +23,9 @@ from dse.units import BITS_PER_BYTE, Quantity
 from dse.workload.blocks import Block, BlockClass, block_classes, make_blocks
 from dse.workload.routing_file import READERS, RoutingTable
 from dse.workload.score_order import score_places
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

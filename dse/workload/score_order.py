@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from dse.spec.model import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def score_places(scores: pd.DataFrame, model: Model) -> NDArray[np.int64]:

@@ -1,10 +1,14 @@
 """Routing files: what is read, and what is refused with its line."""
 
+import json
+
 import numpy as np
 import pytest
 
 from dse import cost_table, evaluate, load_architecture, option_scores, score_blocks, solve_mapping
+from dse.cli import main
 from dse.errors import SpecError
+from dse.spec.shipped import shipped_root
 from dse.workload.batch import layer_routings
 from dse.workload.build import load_workload
 from dse.workload.routing import expert_visits
@@ -149,3 +153,15 @@ def test_the_mapping_and_the_evaluation_agree_on_the_experts_a_batch_uses(routin
     assert mapping.value <= full * (1 + 1e-9)
     # the program shares the load of a group evenly, the evaluation waits for the busiest tile
     assert mapping.value == pytest.approx(full, rel=0.01)
+
+
+def test_check_reads_the_routing_file_behind_a_workload(tmp_path, capsys):
+    model = json.loads((shipped_root() / "workloads" / "tiny_moe" / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(model))
+    (tmp_path / "routing.csv").write_text("layer,expert,probability\n0,0,nan\n")
+    (tmp_path / "w.yaml").write_text(
+        "name: w\nmodel: config.json\nscenario: {phase: decode, batch: 1}\n"
+        "routing: {kind: measured, file: routing.csv}\nsensitivity: {rule: random}\n"
+    )
+    assert main(["check", str(tmp_path / "w.yaml")]) == 2
+    assert "routing.csv:2" in capsys.readouterr().err

@@ -1,0 +1,45 @@
+"""What a reader should know of an architecture, whatever runs on it: values left out, dies that cannot be built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from dse.cost.package import RETICLE_MM2, DieCount, die_counts
+from dse.spec.architecture import Architecture
+from dse.units import Quantity
+
+MANY_TILES: Final = 1000
+"""Tiles whose idle power matters too much to be left out in silence."""
+
+
+def architecture_warnings(arch: Architecture) -> tuple[str, ...]:
+    """Remarks on an architecture, whatever runs on it (first design point)."""
+    return (*_missing_idle(arch), *_large_dies(die_counts(arch)))
+
+
+def _missing_idle(arch: Architecture) -> Iterator[str]:
+    for core in arch.analog_cores:
+        tiles = first(arch.n_built_tiles(core))
+        if core.idle is None and tiles > MANY_TILES:
+            yield (
+                f"analog_cores.{core.name}.idle is left out, so that {tiles:.0f} tiles draw no power while they wait; "
+                "add idle: {on_mw: …} [mW per tile], 0 if that is meant"
+            )
+
+
+def _large_dies(dies: tuple[DieCount, ...]) -> Iterator[str]:
+    for die in dies:
+        area = first(die.area_mm2)
+        if area > RETICLE_MM2:
+            yield (
+                f"die {die.name} has {area:.0f} mm², above the {RETICLE_MM2:.0f} mm² of a reticle; "
+                f"spread it over {np.ceil(area / RETICLE_MM2):.0f} dies (dies.{die.name}.count) or more"
+            )
+
+
+def first(value: Quantity) -> float:
+    """The value of the first design point."""
+    return float(np.ravel(value)[0])
