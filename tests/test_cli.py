@@ -209,7 +209,7 @@ BAD_INPUT = [
     (["schema", "chip"], "invalid choice: 'chip'"),
     (["core", "tiny_edge", "--core", "pmc"], "did you mean 'pcm'?"),
     (["core", "h200_fp8"], "has no analog core"),
-    (["examples", "-o", "list.txt"], "only --fits writes a file"),
+    (["examples", "-o", "list.txt"], "only --fits and --machines write a file"),
     (["show", "pcm_generic", "--set", "clip=1"], "edit its file instead"),
 ]
 
