@@ -17,6 +17,7 @@ from dse.spec.node import Node, provenance_of
 from dse.spec.overrides import Overrides, apply_overrides, as_mapping
 from dse.spec.provenance import Provenance
 from dse.spec.scenario import WorkloadSpec
+from dse.spec.scenario_names import with_scenario_names
 from dse.spec.shipped import SpecFile
 from dse.spec.suggest import did_you_mean
 from dse.spec.table_file import with_tables
@@ -91,7 +92,7 @@ def load_workload_spec(path: str | Path, overrides: Overrides = ()) -> LoadedWor
     """
     findings = Findings()
     document = read_document(path, "workload", findings)
-    root = apply_overrides(document.root, as_mapping(overrides), WorkloadSpec, findings)
+    root = apply_overrides(with_scenario_names(document.root), as_mapping(overrides), WorkloadSpec, findings)
     find_unmodelled(root, "workload", findings)
     spec = validated(root, WorkloadSpec, findings)
     provenance = provenance_of(root)

@@ -56,8 +56,8 @@ class WeightedScenario(Scenario):
 
     __pydantic_config__ = CONFIG
 
-    name: str
-    """Name in results and in paths: ``scenario.NAME.batch``."""
+    name: str = ""
+    """Name in results and in paths: ``scenario.NAME.batch``; where the file gives none, the phase (``decode2``)."""
     weight: Positive = 1.0
     """Steps of this scenario relative to those of the others."""
 

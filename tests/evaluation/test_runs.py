@@ -11,6 +11,7 @@ from dse.errors import InfeasibleError
 from dse.evaluation import growth
 from dse.evaluation.points import evaluate_points
 from dse.sensitivity.options import option_scores
+from dse.spec.shipped import shipped_root
 from dse.workload.steps import all_steps, at_context
 
 MODEL = dict(name="small", d_model=64, n_layers=3, n_heads=4, n_kv_heads=4, head_dim=16, vocab_size=256, n_experts=8,
@@ -187,3 +188,17 @@ def test_the_mapping_counts_the_energy_of_the_whole_run(mixed, composition, name
     assert mapping.status == "optimal"
     assert mapping.value <= full * (1 + 1e-9)
     assert mapping.value == pytest.approx(full, rel=0.02)
+
+
+def test_scenarios_of_a_mix_without_names_are_called_by_their_phase(tmp_path):
+    text = (shipped_root() / "workloads" / "olmoe.yaml").read_text()
+    head = text[: text.index("scenario:")]
+    entries = "".join(
+        f"  - {{weight: {w}, phase: decode, batch: {b}, precision: {{activations: int8}}}}\n"
+        for w, b in ((1, 4), (3, 8))
+    )
+    model = f"model: {shipped_root() / 'workloads' / 'olmoe_1b_7b' / 'config.json'}\n"
+    kept = "".join(line for line in head.splitlines(keepends=True) if not line.startswith("model:"))
+    (tmp_path / "mix.yaml").write_text(f"{kept}{model}scenario:\n{entries}sensitivity: {{rule: random}}\n")
+    workload = load_workload(tmp_path / "mix.yaml", {"scenario.decode2.batch": 16})
+    assert [(entry.name, entry.batch, entry.weight) for entry in workload.mix] == [("decode", 4, 1), ("decode2", 16, 3)]
