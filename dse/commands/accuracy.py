@@ -8,7 +8,8 @@ import dse.noise
 from dse.commands.inputs import chosen_mapping, load_pair
 from dse.commands.output import emit, output_file, tell, write_document
 from dse.commands.progress import progress_bar
-from dse.report.text import accuracy_text, wrapped
+from dse.report.accuracy_text import accuracy_text
+from dse.report.text import wrapped
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from dse.cost.warnings import architecture_warnings
 from dse.errors import SpecError
 from dse.mapping.model import Mapping
 from dse.mapping.pack import pack
-from dse.report.text import mapping_text
+from dse.report.mapping_text import mapping_text
 from dse.sensitivity.score import score_blocks
 from dse.sensitivity.share import sensitivity_share
 

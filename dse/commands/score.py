@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dse.commands.output import emit, output_file, writing
 from dse.errors import SpecError
-from dse.report.text import scores_text
+from dse.report.accuracy_text import scores_text
 from dse.sensitivity.score import score_blocks
 from dse.sensitivity.scores_file import write_scores
 from dse.workload.build import load_workload

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from dse.cost.table import CostTable, cost_table
 from dse.errors import Cause, InfeasibleError, SpecError
-from dse.mapping.instance import Indices, Instance, make_instance, placeable
+from dse.mapping.instance import Indices, Instance, make_instance
 from dse.mapping.model import Mapping
 from dse.mapping.objective import Choice, sensitivity
 from dse.mapping.result import make_mapping
+from dse.mapping.step_tables import placeable
 from dse.spec.architecture import Architecture
 from dse.spec.suggest import did_you_mean
 from dse.units import BITS

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.mapping.instance import Instance, StepTables
+from dse.mapping.instance import Instance
+from dse.mapping.step_tables import StepTables
 
 Array = NDArray[np.float64]
 Choice = NDArray[np.int64]

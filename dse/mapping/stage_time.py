@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.mapping.instance import Instance, StepTables
+from dse.mapping.instance import Instance
 from dse.mapping.objective import GroupLoads
 from dse.mapping.pools import Pool
 from dse.mapping.program import Program, Terms, Variable, stage_class_option
+from dse.mapping.step_tables import StepTables
 
 Array = NDArray[np.float64]
 Entries = list[tuple[int, int, Variable]]

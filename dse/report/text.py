@@ -7,18 +7,15 @@ import textwrap
 from pathlib import Path
 from typing import Final
 
-import pandas as pd
-
 from dse.evaluation.document import pipeline_document
 from dse.evaluation.frames import at_point
 from dse.evaluation.result import Evaluation
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
 from dse.mapping.model import Mapping
-from dse.noise.result import AccuracyReport
 from dse.report.all_digital import baselines_table, headline
 from dse.report.machine_text import machine_lines
 from dse.report.run_parts import run_lines, scenario_text
-from dse.report.tables import align, interval_text, quantity_text, significant
+from dse.report.tables import align, quantity_text, significant
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
 
@@ -240,90 +237,3 @@ def ceiling_lines(evaluation: Evaluation) -> list[str]:
         ),
         f"limited by: {evaluation.binding}",
     ]
-
-
-def mapping_text(mapping: Mapping, workload: Workload, share: float) -> str:
-    """The result of ``dse map``."""
-    kinds = {block.name: block.kind for block in workload.blocks}
-    frame = mapping.frame()
-    frame["kind"] = frame["block"].map(kinds)
-    counts = frame.groupby(["kind", "group", "precision"], sort=False).size().reset_index()
-    rows = [[str(cell) for cell in row] for row in counts.itertuples(index=False, name=None)]
-    used = [capacity_row(name, need, mapping.units_available[name]) for name, need in mapping.units_used.items()]
-    return "\n".join(
-        [
-            wrapped(f"status: {mapping.status}; {objective_text(mapping)}"),
-            wrapped(f"placed by: {mapping.solver}"),
-            f"analog experts carry {100 * share:.1f} % of the experts' sensitivity",
-            "",
-            align(rows, ["blocks", "group", "precision", "number"], right={3}),
-            "",
-            align(used, right={1, 3}),
-            wrapped("binding: " + (", ".join(mapping.binding) or "nothing")),
-        ]
-    )
-
-
-def objective_text(mapping: Mapping) -> str:
-    """What was minimised, its value and how far that is proven."""
-    is_energy = mapping.objective == "energy_pj_per_token"
-
-    def number(value: float) -> str:
-        return quantity_text(value, "pj") + "/token" if is_energy else significant(value)
-
-    if mapping.status == "rule":
-        return f"rule {mapping.objective} leaves a sensitivity of {number(mapping.value)}; no optimum is claimed"
-    least = f"least {'energy' if is_energy else mapping.objective} found {number(mapping.value)}"
-    if mapping.bound == float("-inf"):
-        return f"{least}; no bound"
-    return f"{least}; proven bound {number(mapping.bound)}; gap {100 * mapping.gap:.3g} %"
-
-
-def accuracy_text(report: AccuracyReport) -> str:
-    """The result of ``dse accuracy``."""
-    units = {"top1_fraction": "fraction", "multiple_choice_fraction": "fraction"}
-    rows = []
-    for row in report.summary.to_dict(orient="records"):
-        unit = units.get(row["metric"], "")
-        mean = interval_text(row["mean"], row["low"], row["high"], unit)
-        change = interval_text(row["increase"], row["increase_low"], row["increase_high"], unit)
-        rows.append([row["metric"], quantity_text(row["digital"], unit), mean, change])
-    n_pairs = int(report.summary["n_pairs"].iloc[0])
-    draws = [
-        [
-            str(row["pair"]),
-            f"{row['sign']:+d}",
-            f"{row['loss_nats']:.5f}",
-            f"{row['perplexity']:.4f}",
-            f"{100 * row['top1_fraction']:.2f}",
-        ]
-        for row in report.draws.to_dict(orient="records")
-    ]
-    return "\n".join(
-        [
-            wrapped(
-                f"{report.analog_blocks} analog blocks; {len(report.draws)} chips in {n_pairs} antithetic pairs; "
-                f"{report.n_tokens} tokens, {report.n_items} items; noise scale {report.scale:g}; "
-                f"{report.seconds:.1f} s"
-            ),
-            "",
-            align(rows, ["metric", "digital", "mean [95 % interval]", "change [95 %]"], right={1}),
-            "",
-            align(draws, ["pair", "sign", "loss nats", "perplexity", "top-1 %"], right={0, 1, 2, 3, 4}),
-            "",
-            wrapped("simulated: " + (", ".join(report.effects) or "nothing, no block is analog")),
-            wrapped("not simulated: " + ", ".join(report.unmodelled)),
-        ]
-    )
-
-
-def scores_text(scores: pd.DataFrame, n_rows: int) -> str:
-    """The result of ``dse score``."""
-    top = scores.sort_values("score", ascending=False, kind="stable").head(n_rows)
-    head = f"rule {scores.attrs['rule']}, unit {scores.attrs['unit']}, {scores.attrs['status']}"
-    rows = [
-        [row["block"], str(row["layer"]), str(row["expert"]), significant(row["score"])]
-        for row in top.to_dict(orient="records")
-    ]
-    table = align(rows, ["block", "layer", "expert", "score"], right={1, 2, 3})
-    return f"{head}; the {len(top)} highest of {len(scores)}\n{table}"

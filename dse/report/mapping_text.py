@@ -1,0 +1,45 @@
+"""A mapping as text: how far it is proven, where the blocks are, what binds."""
+
+from __future__ import annotations
+
+from dse.mapping.model import Mapping
+from dse.report.tables import align, quantity_text, significant
+from dse.report.text import capacity_row, wrapped
+from dse.workload.build import Workload
+
+
+def mapping_text(mapping: Mapping, workload: Workload, share: float) -> str:
+    """The result of ``dse map``."""
+    kinds = {block.name: block.kind for block in workload.blocks}
+    frame = mapping.frame()
+    frame["kind"] = frame["block"].map(kinds)
+    counts = frame.groupby(["kind", "group", "precision"], sort=False).size().reset_index()
+    rows = [[str(cell) for cell in row] for row in counts.itertuples(index=False, name=None)]
+    used = [capacity_row(name, need, mapping.units_available[name]) for name, need in mapping.units_used.items()]
+    return "\n".join(
+        [
+            wrapped(f"status: {mapping.status}; {objective_text(mapping)}"),
+            wrapped(f"placed by: {mapping.solver}"),
+            f"analog experts carry {100 * share:.1f} % of the experts' sensitivity",
+            "",
+            align(rows, ["blocks", "group", "precision", "number"], right={3}),
+            "",
+            align(used, right={1, 3}),
+            wrapped("binding: " + (", ".join(mapping.binding) or "nothing")),
+        ]
+    )
+
+
+def objective_text(mapping: Mapping) -> str:
+    """What was minimised, its value and how far that is proven."""
+    is_energy = mapping.objective == "energy_pj_per_token"
+
+    def number(value: float) -> str:
+        return quantity_text(value, "pj") + "/token" if is_energy else significant(value)
+
+    if mapping.status == "rule":
+        return f"rule {mapping.objective} leaves a sensitivity of {number(mapping.value)}; no optimum is claimed"
+    least = f"least {'energy' if is_energy else mapping.objective} found {number(mapping.value)}"
+    if mapping.bound == float("-inf"):
+        return f"{least}; no bound"
+    return f"{least}; proven bound {number(mapping.bound)}; gap {100 * mapping.gap:.3g} %"
