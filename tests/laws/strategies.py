@@ -17,15 +17,14 @@ from dse.evaluation.points import evaluate_points
 
 FOLDER = tempfile.TemporaryDirectory(prefix="laws")
 TIMES = int(os.environ.get("LAWS_TIMES", "1"))
-"""Times as many designs, drawn anew: `LAWS_TIMES=10 pytest tests/laws`."""
+"""Times as many designs: `LAWS_TIMES=10 NEW_EXAMPLES=1 pytest tests/laws` draws them anew."""
 RANGE = {"mode": "static", "method": "abs_max"}
 
 
 def law(max_examples=20):
-    """How many random designs a law is held against; the same ones every time unless LAWS_TIMES asks for more."""
+    """How many random designs a law is held against."""
     return settings(
         max_examples=TIMES * max_examples,
-        derandomize=TIMES == 1,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
