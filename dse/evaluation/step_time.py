@@ -58,13 +58,13 @@ def step_time(
     """
     path_ns = np.asarray(sum((s.multiplicity * s.total for s in stages), np.zeros(micro_batches.shape)))
     critical = path_shares(stages)
-    busy = {
-        name: {what: micro_batches * time for what, time in shares.items()}
-        for name, shares in resource_shares(costs, stages, tile_work_ns).items()
-    }
-    totals = {name: sum(shares.values(), np.zeros(path_ns.shape)) for name, shares in busy.items()}
-    if arch.composition != "pipelined":
-        return StepTime(latency_ns=path_ns, critical_ns=critical, path_ns=path_ns, busy_ns=totals)
+    is_pipelined = arch.composition == "pipelined"
+    found = resource_shares(costs, stages, tile_work_ns, is_opened=is_pipelined)
+    if not is_pipelined:
+        busy_ns = {name: np.asarray(sum(shares.values())) for name, shares in found.items()}
+        return StepTime(latency_ns=path_ns, critical_ns=critical, path_ns=path_ns, busy_ns=busy_ns)
+    busy = {name: {what: micro_batches * time for what, time in shares.items()} for name, shares in found.items()}
+    totals = {name: np.asarray(sum(shares.values())) for name, shares in busy.items()}
     longest = reduce(np.maximum, totals.values(), path_ns)
     unclaimed = path_ns < longest
     shares = {name: ~unclaimed * time for name, time in critical.items()}
@@ -93,9 +93,9 @@ def path_shares(stages: Sequence[StageTime]) -> Shares:
 
 
 def resource_shares(
-    costs: CostTable, stages: Sequence[StageTime], tile_work_ns: Mapping[str, Array]
+    costs: CostTable, stages: Sequence[StageTime], tile_work_ns: Mapping[str, Array], *, is_opened: bool
 ) -> dict[str, Shares]:
-    """Resource → what its time for one micro-batch is spent on.
+    """Resource → what its time for one micro-batch is spent on; of a unit that is not opened only the sum, as ``work``.
 
     A digital unit runs the kernels of all stages one after the other. A link carries all its transfers one after the
     other; its latency occupies nothing. Of an analog group the resource is a tile: it works for the slices of all
@@ -108,7 +108,11 @@ def resource_shares(
         for group, time in stage.groups.items():
             weight = np.asarray(stage.multiplicity, np.float64)
             if not costs.is_analog[group]:
-                add_group(found.setdefault(group, {}), time, stage.multiplicity)
+                shares = found.setdefault(group, {})
+                if is_opened:
+                    add_group(shares, time, stage.multiplicity)
+                else:
+                    shares["work"] = shares.get("work", 0.0) + stage.multiplicity * time.total
                 continue
             load, link = time.bound_by[f"{group} tile load"], found.setdefault(f"{group} link", {})
             link["link bandwidth"] = link.get("link bandwidth", 0.0) + weight * time.added["link bandwidth"]
@@ -132,6 +136,6 @@ def add_group(shares: Shares, time: GroupTime, weight: Quantity) -> None:
     for resource, value in time.bound_by.items():
         binds = (value == top) & ~taken
         taken |= binds
-        add(resource, weight * binds * value)
+        add(resource, np.where(binds, weight * value, 0.0))
     for name, value in time.added.items():
         add(name, weight * value)
