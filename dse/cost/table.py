@@ -201,6 +201,12 @@ def cell(table: Array, block_class: int, option: int) -> Quantity:
     return float(table[0, block_class, option]) if table.strides[0] == 0 else table[:, block_class, option]
 
 
+def is_some(value: Quantity) -> bool:
+    """Whether any entry is not 0; asks the first alone where that will do."""
+    array = np.asarray(value, dtype=np.float64)
+    return bool(array.flat[0]) or bool(array.any())
+
+
 def plus(total: Array, count: Quantity, price: Quantity) -> Array:
     """``total + count · price``; the total itself where the price is one number and 0."""
     return np.asarray(total + count * price) if np.ndim(price) or price else total

@@ -12,7 +12,7 @@ from dse.cost.attention import AttentionCost
 from dse.cost.crossbar import products_energy_pj
 from dse.cost.option import host_unit
 from dse.cost.power import flat_power_mw, idle_power_mw, refresh_power_mw
-from dse.cost.table import CostTable, cell
+from dse.cost.table import CostTable, cell, is_some
 from dse.cost.tile import mvm_cost
 from dse.cost.vector import vector_costs, vector_stage
 from dse.evaluation.profile import LayerProfile
@@ -45,8 +45,8 @@ def energy_parts(
     parts: dict[Part, Array] = {}
 
     def add(part: Part, count: Quantity, price: Quantity = 1.0) -> None:
-        value = np.asarray(count * price) if np.any(price) else np.float64(0)
-        if np.any(value):
+        value = np.asarray(count * price) if is_some(price) else np.float64(0)
+        if is_some(value):
             parts[part] = parts[part] + value if part in parts else np.broadcast_to(value, tokens.shape)
 
     working: set[str] = {costs.host}

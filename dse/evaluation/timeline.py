@@ -15,7 +15,7 @@ from dse.cost.attention import AttentionCost
 from dse.cost.exchange import exchange_latency_ns
 from dse.cost.gating import wake_ns
 from dse.cost.option import host_unit
-from dse.cost.table import CostTable, cell, plus
+from dse.cost.table import CostTable, cell, is_some, plus
 from dse.cost.vector import VectorCost, vector_costs, vector_stage
 from dse.evaluation.packed import PackedTiles
 from dse.evaluation.profile import Entry, LayerProfile, Stage
@@ -151,7 +151,7 @@ def group_times(
         group.launch = plus(group.launch, active, cell(costs.launch_ns_per_activation, *at))
         group.link = plus(group.link, visits, cell(costs.link_ns_per_visit, *at))
         host_ns = cell(costs.host_ns_per_visit, *at)
-        if np.any(host_ns):
+        if is_some(host_ns):
             sums[costs.host].compute = plus(sums[costs.host].compute, visits, host_ns)
     if attention is not None:
         host, unit = sums[costs.host], host_unit(arch)
@@ -178,9 +178,9 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
         load_binds = sums.load >= np.maximum(sums.path, sums.compute)
         return GroupTime(bound_by, added, np.where(load_binds, sums.spread, 0.0))
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
-    if np.any(sums.buffer):
+    if is_some(sums.buffer):
         bound_by[f"{name} buffer"] = sums.buffer
-    latency = exchange_latency_ns(arch, arch.unit(name)) * (sums.link > 0)
+    latency: Array = np.asarray(exchange_latency_ns(arch, arch.unit(name)) * (sums.link > 0), dtype=np.float64)
     added = {f"{name} kernel launches": sums.fixed - latency + sums.launch}
     others = {"vector work": sums.vector, "exchange latency": latency, "exchange bandwidth": sums.link}
-    return GroupTime(bound_by, added | {f"{name} {what}": time for what, time in others.items() if np.any(time)})
+    return GroupTime(bound_by, added | {f"{name} {what}": time for what, time in others.items() if is_some(time)})
