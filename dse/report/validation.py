@@ -21,7 +21,8 @@ What `dse` gives against what is stated elsewhere. Made by `dse validate -o repo
 rows: [`validation.csv`](validation.csv); the stated figures with their sources: [`validation/`](../validation).
 
 **Calibrated** rows set a value of the model, so their errors say how well the formulas can follow. Rows **not
-calibrated** were never used for that: only their errors say how well dse predicts. Errors are |found / stated − 1|.
+calibrated** had no parameter fitted to them: their errors say how well dse predicts, unless a comparison says that
+settings were chosen with them in view. Errors are |found / stated − 1|.
 *In band* is the share of rows whose stated figure lies inside the uncertainty that dse states for its own number.
 """
 
