@@ -9,7 +9,7 @@ import math
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Quantity = float | NDArray[np.float64]
 """A physical quantity or count: one number, or one per design point."""
@@ -51,6 +51,12 @@ SUFFIXES: Final[dict[str, str]] = {
     "_v": "V",
 }
 """Suffix of a key → the unit it states, longest first."""
+
+
+def at_point(values: ArrayLike, point: int = 0) -> float:
+    """The value of one design: of an array (P,) its entry, of one number the number."""
+    array = np.ravel(np.asarray(values, dtype=np.float64))
+    return float(array[point] if len(array) > 1 else array[0])
 
 
 def ratio(above: float, below: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from dse.cost.package import RETICLE_MM2, DieCount, die_counts
 from dse.spec.architecture import Architecture
-from dse.units import Quantity
+from dse.units import at_point
 
 MANY_TILES: Final = 1000
 """Tiles whose idle power matters too much to be left out in silence."""
@@ -22,7 +22,7 @@ def architecture_warnings(arch: Architecture) -> tuple[str, ...]:
 
 def _missing_idle(arch: Architecture) -> Iterator[str]:
     for core in arch.analog_cores:
-        tiles = first(arch.n_built_tiles(core))
+        tiles = at_point(arch.n_built_tiles(core))
         if core.idle is None and tiles > MANY_TILES:
             yield (
                 f"analog_cores.{core.name}.idle is left out, so that {tiles:.0f} tiles draw no power while they wait; "
@@ -32,14 +32,9 @@ def _missing_idle(arch: Architecture) -> Iterator[str]:
 
 def _large_dies(dies: tuple[DieCount, ...]) -> Iterator[str]:
     for die in dies:
-        area = first(die.area_mm2)
+        area = at_point(die.area_mm2)
         if area > RETICLE_MM2:
             yield (
                 f"die {die.name} has {area:.0f} mm², above the {RETICLE_MM2:.0f} mm² of a reticle; "
                 f"spread it over {np.ceil(area / RETICLE_MM2):.0f} dies (dies.{die.name}.count) or more"
             )
-
-
-def first(value: Quantity) -> float:
-    """The value of the first design point."""
-    return float(np.ravel(value)[0])

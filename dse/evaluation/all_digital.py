@@ -12,14 +12,13 @@ from dse.cost.option import Option, dense_precision, host_unit
 from dse.cost.table import CostTable, cost_table
 from dse.evaluation.baseline import Baseline
 from dse.evaluation.energy import digital_energy_model
-from dse.evaluation.frames import at_point
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
 from dse.spec.model import Model
-from dse.units import Precision
+from dse.units import Precision, at_point
 from dse.workload.blocks import make_blocks
 from dse.workload.build import Workload
 

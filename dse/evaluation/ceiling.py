@@ -7,12 +7,11 @@ from collections import defaultdict
 import numpy as np
 
 from dse.cost.table import CostTable
-from dse.evaluation.frames import at_point
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
-from dse.units import NS_PER_S, PJ_PER_J, ratio
+from dse.units import NS_PER_S, PJ_PER_J, at_point, ratio
 from dse.workload.build import Workload
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dse.evaluation.counts import OperationCounts
 from dse.evaluation.result import Evaluation, RunPart
-from dse.units import Quantity
+from dse.units import Quantity, at_point
 
 # P design points
 
@@ -79,4 +79,4 @@ def least(values: Sequence[Array]) -> Array:
 
 def least_room(evaluation: Evaluation) -> float:
     """Room of the first design in the host's memory [byte]."""
-    return float(np.ravel(evaluation.units_available[evaluation.room.memory])[0])
+    return at_point(evaluation.units_available[evaluation.room.memory])

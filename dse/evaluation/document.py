@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dse.evaluation.frames import at_point
+from dse.units import at_point
 
 if TYPE_CHECKING:
     from dse.evaluation.result import Evaluation, RunPart

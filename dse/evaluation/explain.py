@@ -21,7 +21,7 @@ from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.suggest import did_you_mean
 from dse.spec.values import n_points
-from dse.units import NS_PER_S, PJ_PER_J, ratio
+from dse.units import NS_PER_S, PJ_PER_J, at_point, ratio
 from dse.workload.build import Workload
 
 # P = 1 + n inputs design points: the nominal design, then one with each input changed
@@ -93,8 +93,8 @@ def explain_design(arch: Architecture, workload: Workload, mapping: Mapping) -> 
         latency=explain_latency(design),
         area=explain_area(design),
         traffic=explain_bytes(design),
-        tokens_per_step=float(np.ravel(evaluation.tokens_per_step)[0]),
-        serving_fraction=1.0 - float(np.ravel(evaluation.time_lost_fraction)[0]),
+        tokens_per_step=at_point(evaluation.tokens_per_step),
+        serving_fraction=1.0 - at_point(evaluation.time_lost_fraction),
     )
 
 
@@ -137,7 +137,7 @@ def explain_latency(design: Opened) -> Node:
     if abs(sum(child.value for child in children) - step) > EXACT * step:
         children = [
             leaf(design, name, time, "ns", time_formula(name)) for name, time in evaluation.critical_ns.items()
-            if float(np.ravel(time)[0]) > 0
+            if at_point(time) > 0
         ]  # fmt: skip
     return total("latency_ns_per_step", children, "ns")
 
@@ -163,14 +163,14 @@ def stage_nodes(design: Opened) -> list[Node]:
 
 def slowest_group(stage: StageTime) -> str:
     """The group that the nominal design waits for."""
-    return max(stage.groups, key=lambda group: float(np.ravel(stage.groups[group].total)[0]))
+    return max(stage.groups, key=lambda group: at_point(stage.groups[group].total))
 
 
 def spent(time: GroupTime) -> Iterator[tuple[str, Array]]:
     """The resource that a group waits for in the nominal design, and everything that adds to it."""
-    bound = max(time.bound_by, key=lambda resource: float(np.ravel(time.bound_by[resource])[0]))
+    bound = max(time.bound_by, key=lambda resource: at_point(time.bound_by[resource]))
     for resource, value in ((bound, time.bound_by[bound]), *time.added.items()):
-        if float(np.ravel(value)[0]) != 0.0:
+        if at_point(value) != 0.0:
             yield resource, value
 
 

@@ -6,23 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from dse.cost.area import AreaPart
 from dse.evaluation.energy import Part
 from dse.evaluation.timeline import GroupTime, StageTime
-from dse.units import Quantity
+from dse.units import Quantity, at_point
 
 # P design points
 
 Array = NDArray[np.float64]
 STAGE_COLUMNS = ["stage", "group", "resource", "time_ns_per_step", "on_critical_path"]
-
-
-def at_point(values: ArrayLike, point: int = 0) -> float:
-    """The value of one design: of an array (P,) its entry, of one number the number."""
-    array = np.ravel(np.asarray(values, dtype=np.float64))
-    return float(array[point] if len(array) > 1 else array[0])
 
 
 def energy_frame(parts: Mapping[Part, Array], *, tokens: float, point: int) -> pd.DataFrame:

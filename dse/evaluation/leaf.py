@@ -14,7 +14,7 @@ from dse.evaluation.influence import ROUNDING, Influence, origin_at
 from dse.evaluation.source import origin_of
 from dse.evaluation.tree import UNSTATED, Factor, Node
 from dse.spec.architecture import Architecture
-from dse.units import unit_of
+from dse.units import at_point, unit_of
 from dse.workload.build import Workload
 
 Array = NDArray[np.float64]
@@ -35,7 +35,7 @@ class Opened:
 def leaf(design: Opened, name: str, values: ArrayLike, unit: str, formula: Formula, *, path: str = "") -> Node:
     """A part without parts: the values it is proportional to, the quantity they multiply, and all its inputs."""
     array = np.asarray(values, dtype=np.float64)
-    value = float(np.ravel(array)[0])
+    value = at_point(array)
     elasticities = design.influence.elasticities(array)
     inputs = {change.path: change.value for change in design.influence.changes}
     origins = {p: origin_at(design.arch, design.workload, p) for p in elasticities}

@@ -13,14 +13,13 @@ from dse.cost.network import mesh_link_loads, network_bytes_per_visit, network_p
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
 from dse.cost.traffic import traffic_cost
-from dse.evaluation.frames import at_point
 from dse.evaluation.hand_off import DieSpread
 from dse.evaluation.profile import Entry
 from dse.evaluation.timeline import LINK_BANDWIDTH, StageTime
 from dse.mapping.model import Mapping
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.link import DieNetwork
-from dse.units import BITS, Quantity
+from dse.units import BITS, Quantity, at_point
 from dse.workload.build import Workload
 from dse.workload.routing import visits_per_token
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from dse.cost.package import DieCount, die_counts, n_packages
 from dse.cost.table import CostTable
 from dse.cost.warnings import architecture_warnings
-from dse.evaluation.frames import at_point
 from dse.evaluation.hand_off import DieSpread, die_spreads
 from dse.evaluation.links import LinkUse, link_uses
 from dse.evaluation.programming import GroupProgramming, group_programming
 from dse.evaluation.warnings import power_density_warnings
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
+from dse.units import at_point
 from dse.workload.build import Workload
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from dse.cost.option import host_unit
 from dse.cost.programming import lifetime_s, programming_cost, refresh
-from dse.evaluation.frames import at_point
 from dse.spec.architecture import Architecture
+from dse.units import at_point
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

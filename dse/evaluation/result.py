@@ -17,10 +17,10 @@ from dse.evaluation.baseline import Baseline, best_baseline
 from dse.evaluation.counts import OperationCounts
 from dse.evaluation.document import evaluation_document
 from dse.evaluation.energy import Part
-from dse.evaluation.frames import area_frame, at_point, energy_by, energy_frame, stage_frame, traffic_frame
+from dse.evaluation.frames import area_frame, energy_by, energy_frame, stage_frame, traffic_frame
 from dse.evaluation.machine import Machine
 from dse.evaluation.timeline import StageTime
-from dse.units import NS_PER_S, PJ_PER_J, Quantity
+from dse.units import NS_PER_S, PJ_PER_J, Quantity, at_point
 
 # P design points
 

@@ -19,6 +19,7 @@ from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.quantity import Number
 from dse.spec.values import number_at
+from dse.units import at_point
 from dse.workload.build import Workload
 
 # n uncertain inputs, S samples; design points: 1 nominal, 2 n one at a time, S samples
@@ -213,7 +214,7 @@ def band_path(core: str) -> str:
 
 def model_bands(arch: Architecture) -> list[Spread]:
     """The band of each core that is costed by components: a factor on its energy, beside the spreads of its inputs."""
-    bands = {core.name: float(np.ravel(energy_band_factor(core))[0]) for core in arch.analog_cores}
+    bands = {core.name: at_point(energy_band_factor(core)) for core in arch.analog_cores}
     return [
         Spread(band_path(name), 1.0, factor - 1, 1 / factor, factor) for name, factor in bands.items() if factor > 1
     ]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dse.cost.package import die_counts
 from dse.evaluation.energy import Part
-from dse.evaluation.frames import at_point
 from dse.spec.architecture import Architecture
+from dse.units import at_point
 
 HOT_MW_PER_MM2: Final = 1000.0
 """Power density that needs more than air or a cold plate [mW/mm²]: 700 W over the 814 mm² of an H100 are 860."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from dse.errors import Problem, SpecError
 from dse.evaluation.result import Evaluation
-from dse.exploration.outcome import METRICS, TABLES, WORKLOAD_KEYS, Outcome, load_outcome, outcome_of
+from dse.exploration.outcome import OUTCOMES, TABLES, WORKLOAD_KEYS, Outcome, load_outcome, outcome_of
 
 BOUNDARIES: Final[Mapping[str, str]] = {
     "macro": "one array with its converters",
@@ -100,7 +100,7 @@ def as_text(value: object) -> str:
 
 def difference(before: Outcome, after: Outcome) -> pd.DataFrame:
     """table, component, before, after, change of two outcomes; a part that one lacks counts 0 there."""
-    rows = [("metric", name, before.metrics[name], after.metrics[name]) for name in METRICS]
+    rows = [("metric", name, before.metrics[name], after.metrics[name]) for name in OUTCOMES]
     for table in TABLES:
         one, two = before.parts[table], after.parts[table]
         rows += [(table, part, one.get(part, 0.0), two.get(part, 0.0)) for part in dict.fromkeys([*one, *two])]

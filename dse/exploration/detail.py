@@ -11,7 +11,7 @@ import pandas as pd
 
 from dse.errors import SpecError
 from dse.evaluation.all_digital import all_digital_mapping
-from dse.evaluation.frames import at_point, traffic_frame
+from dse.evaluation.frames import traffic_frame
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.evaluation.source import sourced_breakdown
@@ -22,7 +22,7 @@ from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.provenance import Provenance
 from dse.spec.values import value_at
-from dse.units import unit_of
+from dse.units import at_point, unit_of
 
 MOST_DETAILED = 24
 """Points with a stored breakdown, at most."""

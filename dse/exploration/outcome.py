@@ -11,16 +11,16 @@ from typing import Any, Final
 import pandas as pd
 
 from dse.errors import SpecError
-from dse.evaluation.frames import at_point
 from dse.evaluation.result import Evaluation
+from dse.exploration.metrics import METRICS
 from dse.exploration.study import Study
 from dse.spec.architecture import Architecture, spec_fields
 from dse.spec.values import flat_values
+from dse.units import at_point
 from dse.workload.build import Workload
 
-METRICS: Final = (
-    "energy_pj_per_token", "latency_ns_per_step", "tokens_per_s", "tokens_per_j", "area_mm2", "power_mw",
-)  # fmt: skip
+OUTCOMES: Final = tuple(name for name in METRICS if name != "sensitivity_share")
+"""Metrics that need no scores."""
 TABLES: Final = ("energy_pj_per_token", "time_ns_per_step", "area_mm2", "bytes_per_token")
 WORKLOAD_KEYS: Final = ("model", "counting", "scenario", "routing")
 """First parts of the paths that make two workloads the same task."""
@@ -70,7 +70,7 @@ def outcome_of_document(document: Mapping[str, Any], name: str) -> Outcome:
     try:
         return Outcome(
             name=name,
-            metrics={metric: float(document[metric]) for metric in METRICS},
+            metrics={metric: float(document[metric]) for metric in OUTCOMES},
             parts=parts_of({key: pd.DataFrame(document[key]) for key in ("breakdown", "stages", "bytes_per_token")}
                            | {"area": pd.DataFrame(document["area_mm2_by_part"])}),
             energy_boundary=document["energy_boundary"],
@@ -141,7 +141,7 @@ def outcome_of_run(folder: Path, point: str, name: str) -> Outcome:
     model = study.manifest["energy_accounting"].replace(" ", "_")
     return Outcome(
         name=f"{folder}#{chosen}",
-        metrics={metric: float(row[metric]) for metric in METRICS},
+        metrics={metric: float(row[metric]) for metric in OUTCOMES},
         parts=parts_of({key: frame[frame["point"] == chosen] for key, frame in frames.items()}),
         energy_boundary=study.manifest["architecture"]["energy_boundary"],
         digital_energy_model=model,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from dse.errors import DseError, InfeasibleError, Problem, SpecError
 from dse.evaluation.limits import check_limits
 from dse.evaluation.points import evaluate_points
+from dse.evaluation.uncertainty import METRICS
 from dse.exploration.accuracy import is_noise_path
 from dse.exploration.effect import TOLERANCE, cost_remark, useful_paths
 from dse.exploration.points import DIGITAL_FRACTION, WORKLOAD_ROOTS, Value
@@ -22,9 +23,6 @@ from dse.spec.suggest import did_you_mean
 from dse.spec.values import value_at
 from dse.workload.build import Workload
 
-METRICS: Final = (
-    "energy_pj_per_token", "latency_ns_per_step", "tokens_per_s", "tokens_per_j", "power_mw", "area_mm2",
-)  # fmt: skip
 Mapper = Callable[[Architecture, Workload, float | None], Placement]
 """Places the blocks of a design; the last argument is a digital fraction, None where none is asked for."""
 

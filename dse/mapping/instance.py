@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from dse.cost.table import CostTable
 from dse.cost.vector import vector_costs
 from dse.mapping.pins import resolve_pins
-from dse.mapping.step_tables import StepTables, at_point, placeable, step_tables
+from dse.mapping.step_tables import StepTables, placeable, step_tables
 from dse.spec.architecture import Architecture
+from dse.units import at_point
 from dse.workload.blocks import Block, BlockKind
 from dse.workload.build import Workload
 from dse.workload.steps import all_steps
@@ -145,10 +146,10 @@ def make_instance(
         is_analog=np.array([costs.is_analog[option.group] for option in costs.options]),
         resources=resources,
         resource=np.array([resources.index(costs.resource[option.group]) for option in costs.options]),
-        capacity=np.array([at_point(c, costs.n_points, point) for c in costs.capacity_units.values()]),
+        capacity=np.array([at_point(c, point) for c in costs.capacity_units.values()]),
         host=groups.index(costs.host),
-        standing_mw=at_point(costs.standing_power_mw, costs.n_points, point),
-        tokens=at_point(workload.tokens_per_step, costs.n_points, point),
+        standing_mw=at_point(costs.standing_power_mw, point),
+        tokens=at_point(workload.tokens_per_step, point),
         side_by_side=np.array([name == "experts" for _, name in stages]) & (arch.composition != "serial"),
         is_pipelined=arch.composition == "pipelined",
         background_pj=sum(step.weight * step.background_pj for step in steps),

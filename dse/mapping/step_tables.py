@@ -12,7 +12,7 @@ from dse.cost.micro_batch import micro_batch, n_micro_batches
 from dse.cost.table import CostTable
 from dse.cost.vector import VectorStage, vector_costs, vector_stage
 from dse.spec.architecture import Architecture
-from dse.units import Quantity
+from dse.units import at_point
 from dse.workload.batch import layer_routings
 from dse.workload.blocks import Block
 from dse.workload.build import Workload
@@ -67,8 +67,8 @@ def step_tables(
     point: int,
 ) -> StepTables:
     """Tables of one kind of step; of a growing context the mean step, whose times are a lower end of the mean time."""
-    micro, n_micro = micro_batch(arch, step.workload), at_point(n_micro_batches(arch), costs.n_points, point)
-    tokens = at_point(micro.tokens_per_step, costs.n_points, point)
+    micro, n_micro = micro_batch(arch, step.workload), at_point(n_micro_batches(arch), point)
+    tokens = at_point(micro.tokens_per_step, point)
     per_token = visits_per_token(step.workload)[[b.kind != "embedding" for b in step.workload.blocks]]
     visits = (tokens * per_token)[:, None]
     active = active_blocks(step.workload, placeable(step.workload), tokens)[:, None]
@@ -79,11 +79,11 @@ def step_tables(
     energy_pj = visits * of_block(costs.energy_pj_per_visit) + active * of_block(costs.energy_pj_per_activation)
     whole = sum(span.length for span in step.spans)
     spans = [(span.length / whole, at_context(micro, span.mean)) for span in step.spans] or [(1.0, micro)]
-    shares = [(at_point(share, costs.n_points, point), workload) for share, workload in spans]
+    shares = [(at_point(share, point), workload) for share, workload in spans]
     hosts = [(share, host_tables(arch, workload, costs, stages, point)) for share, workload in shares]
     background = [share * background_pj(arch, workload, costs, stages, point) for share, workload in shares]
     return StepTables(
-        weight=at_point(step.weight, costs.n_points, point),
+        weight=at_point(step.weight, point),
         micro_batches=n_micro,
         visits=n_micro * visits[:, 0],
         energy_pj=n_micro * (energy_pj + of_block(costs.upkeep_pj_per_step)),
@@ -108,10 +108,10 @@ def host_tables(
         "host_fetch_ns": attention.fetch_ns,
         "host_fixed_ns": arch.unit(costs.host).launch_ns,
     }
-    added = {kind: at_point(cost.ns, costs.n_points, point) for kind, cost in vector.items()}
+    added = {kind: at_point(cost.ns, point) for kind, cost in vector.items()}
     kinds = vector_kinds(workload, stages)
     return {
-        **{name: has_attention * at_point(value, costs.n_points, point) for name, value in values.items()},
+        **{name: has_attention * at_point(value, point) for name, value in values.items()},
         "host_added_ns": np.array([added.get(kind, 0.0) for kind in kinds]),
     }
 
@@ -128,9 +128,9 @@ def background_pj(
     """Energy of attention scores, KV cache and vector work over all layers [pJ]."""
     attention, vector = attention_cost(arch, workload), vector_costs(arch, workload)
     per_layer = attention.compute_pj + attention.memory_pj
-    lanes = {kind: at_point(cost.pj, costs.n_points, point) for kind, cost in vector.items()}
+    lanes = {kind: at_point(cost.pj, point) for kind, cost in vector.items()}
     work = sum(lanes.get(kind, 0.0) for kind in vector_kinds(workload, stages))
-    return workload.model.n_layers * at_point(per_layer, costs.n_points, point) + work
+    return workload.model.n_layers * at_point(per_layer, point) + work
 
 
 def active_blocks(workload: Workload, blocks: tuple[Block, ...], tokens: float) -> Array:
@@ -149,8 +149,3 @@ def active_blocks(workload: Workload, blocks: tuple[Block, ...], tokens: float) 
 def placeable(workload: Workload) -> tuple[Block, ...]:
     """All blocks but the embedding."""
     return tuple(block for block in workload.blocks if block.kind != "embedding")
-
-
-def at_point(value: Quantity, n_points: int, point: int) -> float:
-    """The value of one design point of a number or an array."""
-    return float(np.broadcast_to(np.asarray(value, dtype=np.float64), (n_points,))[point])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from dse.evaluation.baseline import Baseline
-from dse.evaluation.frames import at_point
 from dse.evaluation.result import Evaluation
 from dse.report.tables import MISSING, align, quantity_text, significant
+from dse.units import at_point
 
 MODEL_TEXT: Final = {"flat_power": "flat power", "per_operation": "per operation"}
 

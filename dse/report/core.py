@@ -13,11 +13,10 @@ from dse.cost.calibration import free_parameters, residuals
 from dse.cost.datasheet import core_datasheet
 from dse.cost.tile import tile_of
 from dse.errors import SpecError
-from dse.evaluation.frames import at_point
 from dse.report.tables import align, quantity_text
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.core_cost import ComponentsCost, LumpedCost
-from dse.units import unit_of
+from dse.units import at_point, unit_of
 
 BANDED: Final = ("mvm_energy_pj", "mvm_latency_ns", "power_mw", "tops", "tops_per_w")
 """Figures that the band is stated for, each for itself."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
-from dse.evaluation.frames import at_point
 from dse.evaluation.machine import Machine
 from dse.evaluation.programming import GroupProgramming
 from dse.report.tables import quantity_text, significant
+from dse.units import at_point
 
 
 def machine_lines(machine: Machine) -> list[str]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from dse.evaluation.frames import at_point
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
 from dse.exploration.design import design
 from dse.report.tables import quantity_text, significant
 from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
 from dse.spec.shipped import shipped_root
+from dse.units import at_point
 from dse.workload.build import load_workload
 
 MACHINES: Final[Mapping[str, tuple[str, ...]]] = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dse.evaluation.frames import at_point
 from dse.evaluation.result import Evaluation, RunPart
 from dse.report.tables import align, quantity_text, significant
 from dse.spec.scenario import Scenario
+from dse.units import at_point
 
 
 def scenario_text(scenario: Scenario) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from dse.evaluation.document import pipeline_document
-from dse.evaluation.frames import at_point
 from dse.evaluation.result import Evaluation
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
 from dse.mapping.model import Mapping
@@ -17,6 +16,7 @@ from dse.report.machine_text import machine_lines
 from dse.report.run_parts import run_lines, scenario_text
 from dse.report.tables import align, quantity_text, significant
 from dse.spec.architecture import Architecture
+from dse.units import at_point
 from dse.workload.build import Workload
 
 

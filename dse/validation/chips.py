@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from dse.cost.band import energy_band_factor
 from dse.cost.datasheet import core_datasheet
 from dse.spec.load import load_architecture
+from dse.units import at_point
 from dse.validation.comparison import Claim, Comparison, Excluded, Role, Row, Truth
 from dse.validation.files import read_json
 
@@ -30,13 +29,13 @@ def compare_chips() -> Comparison:
         core = load_architecture(entry["arch"], entry["overrides"]).core(entry["core"])
         used = (entry["rows_used"], entry["cols_used"])
         found = getattr(core_datasheet(core, *used), entry["quantity"])
-        band = float(np.ravel(energy_band_factor(core, *used))[0]) - 1 if entry["quantity"] in BANDED else None
+        band = at_point(energy_band_factor(core, *used)) - 1 if entry["quantity"] in BANDED else None
         rows.append(
             Row(
                 case=entry["case"],
                 quantity=entry["quantity"],
                 stated=entry["stated"],
-                found=float(np.ravel(found)[0]),
+                found=at_point(found),
                 role=ROLES[entry["role"]],
                 band_fraction=band,
                 source=f"{entry['source']} ({TRUTHS[entry['evidence']]})",

@@ -9,14 +9,13 @@ from typing import Any, Final
 import numpy as np
 
 from dse.cost.option import host_unit
-from dse.evaluation.frames import at_point
 from dse.evaluation.points import evaluate_points
 from dse.mapping.baseline import rule_mapping
 from dse.mapping.model import Mapping as Placement
 from dse.sensitivity.score import score_blocks
 from dse.spec.architecture import Architecture, FlatPower
 from dse.spec.load import load_architecture
-from dse.units import NS_PER_S
+from dse.units import NS_PER_S, at_point
 from dse.validation.comparison import Claim, Comparison, Excluded, Role, Row
 from dse.validation.files import read_json
 from dse.workload.build import Workload, load_workload
