@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from dse.noise.linear import AnalogLinear
-from dse.noise.programming import programmed_weight
 from dse.noise.ranges import range_of
+from dse.noise.weight import noisy_weight
 from dse.spec.architecture import AnalogCore
 from dse.spec.load import load_architecture
 
@@ -50,7 +50,7 @@ def rows() -> list[tuple[str, float, str]]:
         weight = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(1)) * 0.02
 
         def program(weight: torch.Tensor = weight) -> torch.Tensor:
-            return programmed_weight(weight, tile.device, tile, seed=1, block="b", matrix="m")
+            return noisy_weight(weight, tile.device, tile, seed=1, block="b", matrix="m")
 
         name = f"{outputs}x{inputs}"
         value = ratio(program, lambda weight=weight: torch.randn_like(weight))

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from dse.noise.check import check_accuracy, require_measurable
     from dse.noise.convert import noisy_model
     from dse.noise.linear import AnalogLinear, simulate_linear
-    from dse.noise.programming import programmed_weight
+    from dse.noise.weight import noisy_slices, noisy_weight
 
 _HOMES = {
     "AnalogLinear": "linear",
     "check_accuracy": "check",
     "measure_ranges": "calibrate",
     "noisy_model": "convert",
-    "programmed_weight": "programming",
+    "noisy_slices": "weight",
+    "noisy_weight": "weight",
     "require_measurable": "check",
     "simulate_linear": "linear",
 }
@@ -32,7 +33,8 @@ __all__ = [
     "check_accuracy",
     "measure_ranges",
     "noisy_model",
-    "programmed_weight",
+    "noisy_slices",
+    "noisy_weight",
     "require_measurable",
     "simulate_linear",
 ]

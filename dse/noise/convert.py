@@ -11,9 +11,10 @@ from torch import nn
 from dse.errors import Problem, SpecError
 from dse.mapping.model import Mapping
 from dse.noise.linear import AnalogLinear
-from dse.noise.programming import Sign, programmed_weight
+from dse.noise.programming import Sign
 from dse.noise.ranges import MatrixRange
 from dse.noise.rebuild import Site, rebuilt, sites
+from dse.noise.weight import noisy_weight
 from dse.spec.architecture import AnalogCore, Architecture
 
 RangeKey = tuple[str, tuple[str, ...], int]
@@ -57,7 +58,7 @@ def noisy_model(
         weight = torch.empty(site.weight.shape, device=site.weight.device)
         outputs = weight.chunk(len(site.matrices))
         for (name, target), out in zip(site.parts(), outputs, strict=True):
-            programmed_weight(
+            noisy_weight(
                 target, core.device, core, seed=seed, block=site.block, matrix=name, sign=sign, scale=scale, out=out
             )
         found = None if ranges is None else ranges[(*site.key, int(core.rows))]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from dse.devices.slices import slice_bounds
 from dse.errors import Problem, SpecError
-from dse.noise.programming import programmed_weight
 from dse.noise.quantize import step_size, to_codes, top_code, usable
 from dse.noise.ranges import MatrixRange, range_of
+from dse.noise.weight import noisy_weight
 from dse.spec.architecture import AnalogCore
 from dse.spec.device import Device
 
@@ -124,7 +124,7 @@ def simulate_linear(
     check_operands(inputs, target, seen, time_s=time_s, scale=scale)
     with torch.inference_mode():
         ranges = range_of(inputs if seen is None else seen, target, rows=core.rows)
-        programmed = programmed_weight(target, device, core, seed=seed, block="", matrix="", scale=scale)
+        programmed = noisy_weight(target, device, core, seed=seed, block="", matrix="", scale=scale)
         return cast(Tensor, AnalogLinear(programmed, core, ranges=ranges)(inputs))
 
 

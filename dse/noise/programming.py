@@ -10,14 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dse.devices.scaling import scale_factors
 from dse.devices.sigma import off_state_share, sigma_share
-from dse.devices.slices import slice_bounds
 from dse.noise.key import NoiseKey
-from dse.spec.architecture import AnalogCore
 from dse.spec.device import Device, sigma_coefficients
 
-# O outputs, I inputs, S input slices; r, n: rows and inputs of one chunk of a slice
+# r, n: rows and inputs of one slice, or of one chunk of it
 
 Sign = Literal[1, -1]
 
@@ -63,53 +60,6 @@ def error_law(device: Device, *, sign: Sign, scale: float) -> ErrorLaw:
         pair=pair,
         dead_zone=float(device.dead_zone_fraction),
     )
-
-
-def programmed_weight(
-    weight: Tensor,
-    device: Device,
-    core: AnalogCore,
-    *,
-    seed: int,
-    block: str,
-    matrix: str,
-    sign: Sign = 1,
-    scale: float = 1.0,
-    copy: int = 0,
-    out: Tensor | None = None,
-) -> Tensor:
-    """The weights as they are after programming, float32, shape [outputs, inputs].
-
-    With ``scale = 0``, no clipping and no dead zone they equal the targets exactly. The same key gives the
-    same standard normals at every ``scale``; ``sign = -1`` turns them all round.
-
-    Args:
-        weight: target weights [outputs, inputs].
-        device: programming noise, scale scope, pair.
-        core: gives the size of a crossbar.
-        seed: the fabricated chip.
-        block: name of the block that the matrix belongs to.
-        matrix: name of the matrix in its block.
-        sign: +1, or −1 for the antithetic draw.
-        scale: further factor on the device's sigma.
-        copy: number of the copy of the block.
-        out: float32 tensor [outputs, inputs] that receives the weights.
-    """
-    target = weight.detach().float()
-    law = error_law(device, sign=sign, scale=scale)
-    host = target.cpu()
-    scales = torch.from_numpy(np.array(scale_factors(host.numpy(), device, rows=core.rows, cols=core.cols)))  # (O, S)
-    result = torch.empty(host.shape) if out is None or out.device != host.device else out
-    for i, (first, last) in enumerate(slice_bounds(weight.shape[1], core.rows)):
-        for j, (start, stop) in enumerate(slice_bounds(weight.shape[0], core.cols)):
-            key = NoiseKey(seed, block, matrix, i, j, "programming", copy)
-            area = (slice(start, stop), slice(first, last))
-            write_slice(
-                host[area], scales[start:stop, i : i + 1], law, key, clip=device.clip_std is not None, out=result[area]
-            )
-    if out is None:
-        return result.to(weight.device)
-    return out if result is out else out.copy_(result)
 
 
 def write_slice(target: Tensor, scale: Tensor, law: ErrorLaw, key: NoiseKey, *, clip: bool, out: Tensor) -> None:

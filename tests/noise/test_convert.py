@@ -11,8 +11,8 @@ from dse.mapping.model import Mapping
 from dse.noise.calibrate import measure_ranges
 from dse.noise.convert import noisy_model
 from dse.noise.linear import AnalogLinear
-from dse.noise.programming import programmed_weight
 from dse.noise.rebuild import rebuilt, sites
+from dse.noise.weight import noisy_weight
 
 from .small import EXPERTS, LAYERS, block_names, make_architecture, make_core, make_device, make_mapping, make_model
 
@@ -96,7 +96,7 @@ def test_weights_of_a_chip_carry_the_keyed_noise_of_each_matrix(model):
     gate, up = experts.gate_up_proj[2].chunk(2)
     keyed = {"seed": 3, "sign": -1, "scale": 2.0, "block": "layers.1.experts.2"}
     expected = [
-        programmed_weight(weight, core.device, core, matrix=name, **keyed)
+        noisy_weight(weight, core.device, core, matrix=name, **keyed)
         for name, weight in (("gate", gate), ("up", up), ("down", experts.down_proj[2]))
     ]
     found = chip.model.layers[1].mlp.experts.replaced["2"]

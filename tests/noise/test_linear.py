@@ -7,9 +7,9 @@ import torch.nn.functional as F
 
 from dse.errors import SpecError
 from dse.noise.linear import AnalogLinear, simulate_linear
-from dse.noise.programming import programmed_weight
 from dse.noise.quantize import quantize
 from dse.noise.ranges import range_of
+from dse.noise.weight import noisy_weight
 
 from .small import make_core, make_device
 
@@ -88,7 +88,7 @@ def test_converter_error_follows_the_closed_form():
 def test_noise_is_that_of_programming():
     x, weight = operands()
     core = make_core(bits=24)
-    programmed = programmed_weight(weight, core.device, core, seed=5, block="", matrix="")
+    programmed = noisy_weight(weight, core.device, core, seed=5, block="", matrix="")
     found = simulate_linear(x, weight, core.device, core, seed=5, calibration=3 * x)
     torch.testing.assert_close(found, F.linear(x, programmed), atol=1e-4, rtol=1e-4)
 

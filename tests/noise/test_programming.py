@@ -5,7 +5,7 @@ import torch
 from dse.devices.error import share_moments, weight_moments
 from dse.noise import programming
 from dse.noise.key import NoiseKey, chip_seed
-from dse.noise.programming import programmed_weight
+from dse.noise.weight import noisy_weight
 
 from .small import make_core, make_device
 
@@ -18,7 +18,7 @@ def gaussian(*shape, seed=0):
 
 def program(weight, device, *, rows=512, cols=512, seed=1, block="layers.0.attention", matrix="q", **options):
     core = make_core(device, rows=rows, cols=cols)
-    return programmed_weight(weight, device, core, seed=seed, block=block, matrix=matrix, **options)
+    return noisy_weight(weight, device, core, seed=seed, block=block, matrix=matrix, **options)
 
 
 @pytest.mark.parametrize("pair", ["both_devices", "single_signed"])
