@@ -102,8 +102,18 @@ def noisy_slices(
     if core.weight is not None and int(core.weight.bit_slices) > 1:
         message = "the noise of weights in several bit slices is not modelled by this version; write 1"
         raise SpecError([Problem(message, f"analog_cores.{core.name}.weight.bit_slices")])
-    named = {"block": block, "matrix": matrix, "copy": copy}
-    return noisy_weight(weight, device, core, seed=seed, time_s=time_s, sign=sign, scale=scale, **named)[None]
+    return noisy_weight(
+        weight,
+        device,
+        core,
+        seed=seed,
+        block=block,
+        matrix=matrix,
+        time_s=time_s,
+        sign=sign,
+        scale=scale,
+        copy=copy,
+    )[None]
 
 
 def checked(weight: Tensor, *, time_s: float) -> Tensor:
