@@ -11,17 +11,18 @@ from dse.units import Quantity
 
 # O outputs, S input slices
 Array = NDArray[np.float32] | NDArray[np.float64]
+Bounds = tuple[tuple[int, int], ...]
 
 
 def scale_factors(weight: Array, device: Device, *, rows: Quantity, cols: Quantity) -> Array:
     """Weight that maps to g_max, per output row and input slice, equal within a scope; shape (O, S).
 
-    The largest absolute weight of the scope; with ``clip_std``, at most that many standard deviations
-    (taken about zero, since the map is symmetric) of the scope. An all-zero scope has scale 0.
+    The largest absolute weight of the scope; with ``clip``, at most so many standard deviations (taken about zero,
+    since the map is symmetric) or that percentile of the absolute weights of the scope. An all-zero scope has scale 0.
 
     Args:
         weight: matrix [outputs, inputs].
-        device: gives ``scale_scope`` and ``clip_std``.
+        device: gives ``scale_scope`` and ``clip``.
         rows: weights along the input of one crossbar.
         cols: weights along the output of one crossbar.
     """
@@ -29,16 +30,37 @@ def scale_factors(weight: Array, device: Device, *, rows: Quantity, cols: Quanti
     blocks = [weight[:, start:stop] for start, stop in inputs]
     peak = np.stack([np.maximum(block.max(axis=1), -block.min(axis=1)) for block in blocks], axis=1)  # (O, S)
     peak = pooled(peak, np.maximum, device.scale_scope, outputs)
-    if device.clip_std is None:
+    if device.clip is None:
         return peak
+    if device.clip.percentile is not None:
+        limit = percentile(weight, float(device.clip.percentile), device.scale_scope, inputs, outputs)
+        return np.minimum(peak, limit)
+    assert device.clip.std is not None
     squares = np.stack([np.einsum("oi,oi->o", block, block) for block in blocks], axis=1)  # (O, S)
     counts = np.broadcast_to(np.array([stop - start for start, stop in inputs], squares.dtype), squares.shape)
     power = pooled(squares, np.add, device.scale_scope, outputs) / pooled(counts, np.add, device.scale_scope, outputs)
-    clipped: Array = np.minimum(peak, squares.dtype.type(device.clip_std) * np.sqrt(power))
+    clipped: Array = np.minimum(peak, squares.dtype.type(device.clip.std) * np.sqrt(power))
     return clipped
 
 
-def pooled(table: Array, combine: np.ufunc, scope: ScaleScope, outputs: tuple[tuple[int, int], ...]) -> Array:
+def percentile(weight: Array, share: float, scope: ScaleScope, inputs: Bounds, outputs: Bounds) -> Array:
+    """That percentile of the absolute weights of every scope, shape (O, S)."""
+    magnitude = np.abs(weight)
+    table = np.empty((weight.shape[0], len(inputs)), weight.dtype)
+    if scope == "matrix":
+        table[:] = np.percentile(magnitude, share)
+    elif scope == "row":
+        table[:] = np.percentile(magnitude, share, axis=1, keepdims=True)
+    for s, (first, last) in enumerate(inputs):
+        if scope == "row_slice":
+            table[:, s] = np.percentile(magnitude[:, first:last], share, axis=1)
+        elif scope == "slice":
+            for start, stop in outputs:
+                table[start:stop, s] = np.percentile(magnitude[start:stop, first:last], share)
+    return table
+
+
+def pooled(table: Array, combine: np.ufunc, scope: ScaleScope, outputs: Bounds) -> Array:
     """A table (O, S) with each entry replaced by the combination over its scope."""
     match scope:
         case "row_slice":

@@ -16,10 +16,9 @@ from dse.errors import Problem, SpecError
 from dse.mapping.model import Mapping
 from dse.noise.bench import BenchKey, bench_key, load_bench, require_same_shapes
 from dse.noise.convert import analog_cores, noisy_model
-from dse.noise.key import chip_seed
+from dse.noise.key import Sign, chip_seed
 from dse.noise.linear import unmodelled_conditions
 from dse.noise.metrics import evaluate_model
-from dse.noise.programming import Sign
 from dse.noise.result import AccuracyReport
 from dse.noise.summary import summarise
 from dse.noise.threads import threads_for

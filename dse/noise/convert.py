@@ -10,12 +10,13 @@ from torch import nn
 
 from dse.errors import Problem, SpecError
 from dse.mapping.model import Mapping
+from dse.noise.key import Sign
 from dse.noise.linear import AnalogLinear
-from dse.noise.programming import Sign
 from dse.noise.ranges import MatrixRange
 from dse.noise.rebuild import Site, rebuilt, sites
 from dse.noise.weight import noisy_weight
 from dse.spec.architecture import AnalogCore, Architecture
+from dse.spec.values import flat_values
 
 RangeKey = tuple[str, tuple[str, ...], int]
 """Block, matrices of a site, rows of a crossbar."""
@@ -120,22 +121,14 @@ def unmodelled(core: AnalogCore) -> list[Problem]:
     return found
 
 
+COST_ONLY = ("cost.", "idle.", "program.", "read.", "tiles_per_die", "tiers_per_tile", "spare_fraction")
+"""First words of the values of a core that noise does not depend on."""
+
+
 def swept_values(core: AnalogCore) -> list[str]:
     """Paths of the values that noise depends on and that hold more than one number."""
-    device = core.device
-    values = {
-        "rows": core.rows,
-        "cols": core.cols,
-        "dac.bits": core.dac.bits,
-        "adc.bits": core.adc.bits,
-        "device.g_max_usiemens": device.g_max_usiemens,
-        "device.g_min_usiemens": device.g_min_usiemens,
-        "device.clip_std": device.clip_std,
-        "device.dead_zone_fraction": device.dead_zone_fraction,
-        "device.programming.scale": device.programming.scale,
-    }
     return [
         f"analog_cores.{core.name}.{path}"
-        for path, value in values.items()
-        if np.ndim(0 if value is None else value) > 0
+        for path, value in flat_values(core).items()
+        if isinstance(value, np.ndarray) and not path.startswith(COST_ONLY)
     ]

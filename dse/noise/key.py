@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
+
+Sign = Literal[1, -1]
+"""Of every normal of a chip; −1 is the antithetic chip."""
 
 
 class NoiseKey(NamedTuple):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dse.devices.sigma import off_state_share, sigma_share
-from dse.noise.key import NoiseKey
-from dse.spec.device import Device, sigma_coefficients
+from dse.devices.sigma import Polynomials, law_value, off_state_share, polynomial, sigma_law
+from dse.noise.key import NoiseKey, Sign
+from dse.spec.device import Device
+from dse.spec.programming_noise import ProgrammingNoise
 
 # r, n: rows and inputs of one slice, or of one chunk of it
-
-Sign = Literal[1, -1]
 
 CHUNK_WEIGHTS = 1 << 16
 """Weights that are worked on at once, so that the scratch buffers stay in the cache."""
@@ -24,12 +24,21 @@ ROW_STEP = 16
 """Chunks hold a multiple of this many rows: torch fills normals in groups of 16, so chunking changes no draw."""
 
 
+class Branch(NamedTuple):
+    """One polynomial of sigma in −r, scale and sign of the draw included."""
+
+    above: float
+    """Level −r below which it holds."""
+    coefficients: tuple[Tensor, ...]
+    """Highest power first."""
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorLaw:
     """The programming error of one device as plain numbers, all as shares of g_max."""
 
-    coefficients: tuple[Tensor, ...]
-    """Polynomial of sigma in −r, highest power first, scale and sign of the draw included."""
+    branches: tuple[Branch, ...]
+    """Polynomials of sigma; the first holds for small conductances."""
     sign: Sign
     """Sign of the draw."""
     clamp_sigma: bool
@@ -45,20 +54,35 @@ class ErrorLaw:
 
 
 @lru_cache(maxsize=64)
-def error_law(device: Device, *, sign: Sign, scale: float) -> ErrorLaw:
-    """The law of a device with sigma multiplied by ``scale`` and draws by ``sign``; devices compare by identity."""
-    off, factor, pair = off_state_share(device), sign * scale, device.pair == "both_devices"
-    polynomial = [float(c) for c in sigma_coefficients(device)]
-    sampled = np.polynomial.polynomial.polyval(np.linspace(off, 1, 1001), polynomial)
-    powers = reversed(list(enumerate(polynomial)))
+def error_law(device: Device, noise: ProgrammingNoise, *, sign: Sign, scale: float) -> ErrorLaw | None:
+    """The law of a device with sigma multiplied by ``scale`` and draws by ``sign``; devices compare by identity.
+
+    None where sigma is no polynomial.
+    """
+    law = sigma_law(noise, device, scale=scale)
+    if not isinstance(law, Polynomials):
+        return None
+    off, pair = off_state_share(device), device.pair == "both_devices"
     return ErrorLaw(
-        coefficients=tuple(torch.tensor(c * factor * (-1) ** power) for power, c in powers),
+        branches=tuple(
+            Branch(-start, tuple(torch.tensor(c * sign * (-1) ** power) for power, c in reversed(list(enumerate(cs)))))
+            for start, cs in zip(law.starts, law.coefficients, strict=True)
+        ),
         sign=sign,
-        clamp_sigma=bool(np.any(sampled < 0)),
+        clamp_sigma=goes_below_zero(law, off),
         off=off,
-        off_sigma=float(sigma_share(off, device)) * factor if pair else 0.0,
+        off_sigma=float(law_value(law, off)) * sign if pair else 0.0,
         pair=pair,
-        dead_zone=float(device.dead_zone_fraction),
+        dead_zone=float(device.dead_zone),
+    )
+
+
+def goes_below_zero(law: Polynomials, off: float) -> bool:
+    """Whether a polynomial is negative somewhere between ``off`` and 1."""
+    ends = (*law.starts, 1.0)
+    return any(
+        bool(np.any(polynomial(cs, np.linspace(max(start, off), max(stop, off), 1001)) < 0))
+        for (start, stop), cs in zip(pairwise(ends), law.coefficients, strict=True)
     )
 
 
@@ -74,8 +98,7 @@ def write_slice(target: Tensor, scale: Tensor, law: ErrorLaw, key: NoiseKey, *, 
         out: receives the weights (r, n).
     """
     used, unused = key.generator(), key._replace(effect="programming.unused").generator()
-    width = target.shape[1]
-    step = max(CHUNK_WEIGHTS // width // ROW_STEP, 1) * ROW_STEP
+    width, step = target.shape[1], chunk_rows(target.shape[1])
     scratch = torch.empty(3, min(step, len(target)) * width)
     gain = torch.where(scale > torch.finfo(scale.dtype).tiny, scale.reciprocal(), 0.0)
     for start in range(0, len(target), step):
@@ -90,6 +113,11 @@ def write_slice(target: Tensor, scale: Tensor, law: ErrorLaw, key: NoiseKey, *, 
         torch.addcmul(w, sigma, level, out=out[start : start + step])
         if dead is not None:
             out[start : start + step].masked_fill_(dead, 0.0)
+
+
+def chunk_rows(width: int) -> int:
+    """Rows of so many weights that are worked on at once."""
+    return max(CHUNK_WEIGHTS // width // ROW_STEP, 1) * ROW_STEP
 
 
 def write_error(
@@ -110,7 +138,10 @@ def write_error(
     """
     if law.off:
         level.mul_(1 - law.off).sub_(law.off)  # −r of the used device
-    write_polynomial(law.coefficients, level, out=sigma)
+    write_polynomial(law.branches[0].coefficients, level, out=sigma)
+    for branch in law.branches[1:]:
+        write_polynomial(branch.coefficients, level, out=normal)
+        torch.where(level < branch.above, normal, sigma, out=sigma)
     if law.clamp_sigma:
         sigma.clamp_(min=0) if law.sign > 0 else sigma.clamp_(max=0)
     sigma.mul_(normal.normal_(generator=used))

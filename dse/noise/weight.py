@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from dse.devices.aging import state_at, time_problem
+from dse.devices.bit_slices import bit_slices, magnitude_codes, slice_targets
 from dse.devices.scaling import scale_factors
-from dse.devices.slices import slice_bounds
+from dse.devices.slices import slice_bounds, slice_sizes
 from dse.errors import Problem, SpecError
-from dse.noise.key import NoiseKey
-from dse.noise.programming import Sign, error_law, write_slice
+from dse.noise.array import Chip, Part, stored_slice
+from dse.noise.cells import Floats
+from dse.noise.compensation import ReadOut
+from dse.noise.key import NoiseKey, Sign
+from dse.noise.programming import error_law, write_slice
 from dse.spec.architecture import AnalogCore
 from dse.spec.device import Device
 
 # K bit slices, O outputs, I inputs, S input slices
+
+Flags = NDArray[np.bool_]
 
 
 def noisy_weight(
@@ -30,40 +38,45 @@ def noisy_weight(
     scale: float = 1.0,
     copy: int = 0,
     out: Tensor | None = None,
+    read_out: ReadOut | None = None,
 ) -> Tensor:
-    """The weights as they are on one fabricated, programmed chip, float32, shape [outputs, inputs].
+    """The weights as inputs meet them on one fabricated, programmed chip, float32, shape [outputs, inputs].
 
-    With ``scale = 0``, no clipping and no dead zone they equal the targets exactly. The same key gives the
-    same standard normals at every ``scale``; ``sign = -1`` turns them all round.
+    Folded in: mapping, clipping and dead zone, programming noise, drift, read noise frozen at the time of use, stuck
+    devices, wires (``linear_network``), offset voltages, drift compensation. Drawn once: all of it. The same key gives
+    the same draws at every ``scale`` and time; ``sign = -1`` turns every normal round.
+
+    With none of these effects they equal the targets exactly; with any other than programming noise at a scale of 0,
+    to the rounding of float32.
 
     Args:
         weight: target weights [outputs, inputs].
-        device: programming noise, scale scope, pair.
-        core: gives the size of a crossbar.
+        device: memory device.
+        core: size of a crossbar, way of storing a weight, wires.
         seed: the fabricated chip.
         block: name of the block that the matrix belongs to.
         matrix: name of the matrix in its block.
-        time_s: age of the programmed weights [s]; 0 only.
+        time_s: age of the programmed weights [s].
         sign: +1, or −1 for the antithetic draw.
-        scale: further factor on the device's sigma.
+        scale: further factor on the sigma of programming.
         copy: number of the copy of the block.
         out: float32 tensor [outputs, inputs] that receives the weights.
+        read_out: how a tile is read through its converters, for ``drift_compensation: {read: read_out}``.
 
     Raises:
-        SpecError: the weights hold NaN or infinity, or the device has no state at that time.
+        SpecError: the weights hold NaN or infinity, the device has no state at that time, or bits are missing.
     """
-    target = checked(weight, time_s=time_s)
-    law = error_law(device, sign=sign, scale=scale)
+    chip = Chip(device, core, time_s, sign, scale, read_out)
+    target = checked(weight, chip)
+    key = NoiseKey(seed, block, matrix, 0, 0, "programming", copy)
     host = target.cpu()
-    scales = torch.from_numpy(np.array(scale_factors(host.numpy(), device, rows=core.rows, cols=core.cols)))  # (O, S)
     result = torch.empty(host.shape) if out is None or out.device != host.device else out
-    for i, (first, last) in enumerate(slice_bounds(weight.shape[1], core.rows)):
-        for j, (start, stop) in enumerate(slice_bounds(weight.shape[0], core.cols)):
-            key = NoiseKey(seed, block, matrix, i, j, "programming", copy)
-            area = (slice(start, stop), slice(first, last))
-            write_slice(
-                host[area], scales[start:stop, i : i + 1], law, key, clip=device.clip_std is not None, out=result[area]
-            )
+    if core.weight is None or core.weight.bits is None:
+        write_matrix(host, chip, key, out=result)
+    else:
+        slices = np.zeros((int(core.weight.bit_slices), *host.shape), np.float32)
+        write_bit_slices(host, chip, key, out=slices)
+        torch.sum(torch.from_numpy(slices), dim=0, out=result)
     if out is None:
         return result.to(weight.device)
     return out if result is out else out.copy_(result)
@@ -81,54 +94,125 @@ def noisy_slices(
     sign: Sign = 1,
     scale: float = 1.0,
     copy: int = 0,
+    read_out: ReadOut | None = None,
 ) -> Tensor:
-    """The weights slice by slice of their bits, each times its place value: their sum is the weight; [K, O, I].
+    """The weights slice by slice of their bits, lowest first, each times its place value; [K, outputs, inputs].
+
+    Their sum is ``noisy_weight``. Each slice is a signed digit stored like a weight of its own, its largest value at
+    g_max, so that no slice wastes conductance range.
 
     Args:
         weight: target weights [outputs, inputs].
         device: as for ``noisy_weight``.
-        core: size of a crossbar and number of bit slices.
+        core: likewise; ``weight.bits`` and ``weight.bit_slices`` say how bits are spread.
         seed: the fabricated chip.
         block: name of the block that the matrix belongs to.
         matrix: name of the matrix in its block.
         time_s: age of the programmed weights [s].
         sign: +1, or −1 for the antithetic draw.
-        scale: further factor on the device's sigma.
+        scale: further factor on the sigma of programming.
         copy: number of the copy of the block.
+        read_out: as for ``noisy_weight``.
 
     Raises:
-        SpecError: as for ``noisy_weight``; more than one bit slice.
+        SpecError: as for ``noisy_weight``.
     """
-    if core.weight is not None and int(core.weight.bit_slices) > 1:
-        message = "the noise of weights in several bit slices is not modelled by this version; write 1"
-        raise SpecError([Problem(message, f"analog_cores.{core.name}.weight.bit_slices")])
-    return noisy_weight(
-        weight,
-        device,
-        core,
-        seed=seed,
-        block=block,
-        matrix=matrix,
-        time_s=time_s,
-        sign=sign,
-        scale=scale,
-        copy=copy,
-    )[None]
+    chip = Chip(device, core, time_s, sign, scale, read_out)
+    host = checked(weight, chip).cpu()
+    key = NoiseKey(seed, block, matrix, 0, 0, "programming", copy)
+    if core.weight is None or core.weight.bits is None:
+        whole = torch.empty(1, *host.shape)
+        write_matrix(host, chip, key, out=whole[0])
+        return whole.to(weight.device)
+    slices = np.empty((int(core.weight.bit_slices), *host.shape), np.float32)
+    write_bit_slices(host, chip, key, out=slices)
+    return torch.from_numpy(slices).to(weight.device)
 
 
-def checked(weight: Tensor, *, time_s: float) -> Tensor:
+def write_matrix(target: Tensor, chip: Chip, key: NoiseKey, *, out: Tensor) -> None:
+    """Stores continuous weights (O, I)."""
+    device, core = chip.device, chip.core
+    scales = scales_of(target.numpy(), chip)
+    law = None
+    if chip.is_programming_only:
+        law = error_law(device, state_at(device, chip.time_s).noise, sign=chip.sign, scale=chip.scale)
+    if law is None:
+        dead = dead_weights(target.numpy(), scales, chip)
+        write_parts(target.numpy(), scales, dead, chip, key, out=out.numpy())
+        return
+    for i, (first, last) in enumerate(slice_bounds(target.shape[1], core.rows)):
+        for j, (start, stop) in enumerate(slice_bounds(target.shape[0], core.cols)):
+            area = (slice(start, stop), slice(first, last))
+            scale = torch.from_numpy(scales[start:stop, i : i + 1])
+            part = key._replace(i=i, j=j)
+            write_slice(target[area], scale, law, part, clip=device.clip is not None, out=out[area])
+
+
+def write_bit_slices(target: Tensor, chip: Chip, key: NoiseKey, *, out: Floats) -> None:
+    """Stores weights of whole bits (O, I) as slices (K, O, I)."""
+    core, weight = chip.core, target.numpy()
+    assert core.weight is not None
+    assert core.weight.bits is not None
+    bits = int(core.weight.bits)
+    scales = scales_of(weight, chip)
+    dead = dead_weights(weight, scales, chip)
+    widths = slice_sizes(weight.shape[1], core.rows)
+    whole = np.repeat(scales, widths, axis=1)  # (O, I)
+    codes = magnitude_codes(weight, whole, bits)
+    for k, part in enumerate(bit_slices(bits, len(out))):
+        digits = np.asarray(slice_targets(weight, codes, whole, part, bits), np.float32)
+        full = scales * np.float32(part.share(bits))
+        write_parts(digits, full, dead, chip, key._replace(bit_slice=k), out=out[k])
+
+
+def write_parts(weight: Floats, scales: Floats, dead: Flags | None, chip: Chip, key: NoiseKey, *, out: Floats) -> None:
+    """Stores weights (O, I) crossbar by crossbar, device by device."""
+    for i, (first, last) in enumerate(slice_bounds(weight.shape[1], chip.core.rows)):
+        for j, (start, stop) in enumerate(slice_bounds(weight.shape[0], chip.core.cols)):
+            area = (slice(start, stop), slice(first, last))
+            part = Part(weight[area], scales[start:stop, i : i + 1], None if dead is None else dead[area])
+            out[area] = stored_slice(part, chip, key._replace(i=i, j=j))
+
+
+def scales_of(weight: Floats, chip: Chip) -> Floats:
+    """Weights that map to g_max, writable (O, S)."""
+    return np.array(scale_factors(weight, chip.device, rows=chip.core.rows, cols=chip.core.cols), np.float32)
+
+
+def dead_weights(weight: Floats, scales: Floats, chip: Chip) -> Flags | None:
+    """Which weights (O, I) lie in the dead zone; None without one."""
+    if not chip.device.dead_zone:
+        return None
+    whole = np.repeat(scales, slice_sizes(weight.shape[1], chip.core.rows), axis=1)
+    found: Flags = np.abs(weight) < np.float32(chip.device.dead_zone) * whole
+    return found
+
+
+def checked(weight: Tensor, chip: Chip) -> Tensor:
     """The targets in float32.
 
     Raises:
-        SpecError: they hold NaN or infinity, or the age is not modelled.
+        SpecError: they hold NaN or infinity, or the chip has no state that could be computed.
     """
     target = weight.detach().float()
-    problems = []
-    if not torch.isfinite(target).all():
-        problems.append(Problem("holds NaN or infinity", "weight"))
-    if time_s != 0:
-        message = f"drift is not modelled by this version, only 0 is possible (got {time_s:g})"
-        problems.append(Problem(message, "time_s"))
+    problems = [] if torch.isfinite(target).all() else [Problem("holds NaN or infinity", "weight")]
+    aged = time_problem(chip.device, chip.time_s)
+    if aged is not None:
+        problems.append(Problem(aged, "time_s"))
+    problems += chip_problems(chip)
     if problems:
         raise SpecError(problems)
     return target
+
+
+def chip_problems(chip: Chip) -> list[Problem]:
+    """What of a core cannot be simulated as it is described."""
+    problems, path, core = [], f"analog_cores.{chip.core.name}", chip.core
+    if core.weight is not None and core.weight.bits is None and int(core.weight.bit_slices) > 1:
+        message = f"{core.weight.bit_slices:g} slices need to know the bits of a weight; add bits: 8"
+        problems.append(Problem(message, f"{path}.weight.bit_slices"))
+    wanted = core.drift_compensation
+    if wanted is not None and wanted.read == "read_out" and chip.time_s > 0 and chip.read_out is None:
+        message = "read_out needs the converters of the tile, which are left out here; write exact"
+        problems.append(Problem(message, f"{path}.drift_compensation.read"))
+    return problems

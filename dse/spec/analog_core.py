@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from pydantic import Field
 
+from dse.spec.array_effects import DriftCompensation, IrDrop, VOffset
 from dse.spec.core_cost import CoreCost
 from dse.spec.device import Device
 from dse.spec.quantity import CONFIG, Count, Number, Positive
@@ -24,13 +25,16 @@ class Weight:
 
     __pydantic_config__ = CONFIG
 
-    scheme: Literal["differential"]
-    """``differential``: a positive and a negative side."""
+    scheme: Literal["differential", "two_sided", "offset", "unit_column"]
+    """``differential``: a positive and a negative side, one of them at g_min; ``two_sided``: both sides move about the
+    middle, their sum is constant; ``offset``: one device about the middle, which is subtracted digitally;
+    ``unit_column``: likewise, but a column of devices at the middle is read and subtracted."""
     devices: Count
     """Devices per weight, both sides together; a lumped core's cost does not depend on it."""
     bit_slices: Annotated[Quantity, Number(ge=1, le=32, integer=True)] = 1
-    """Columns of cells that share the bits of a weight, each read on its own and added with its place value; the noise
-    of such weights is not modelled."""
+    """Columns of cells that share the bits of a weight, each read on its own and added with its place value."""
+    bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)] | None = None
+    """Bits of a stored weight, sign included; absent: a continuous value, which only one slice can hold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -118,6 +122,12 @@ class AnalogCore:
     """Input converters."""
     adc: Adc
     """Output converters."""
+    ir_drop: IrDrop | None = None
+    """Voltage lost in the wires; absent: none."""
+    v_offset: VOffset | None = None
+    """Offset voltage of the columns; absent: none."""
+    drift_compensation: DriftCompensation | None = None
+    """Digital correction of the mean drift; absent: none."""
     cost: Annotated[CoreCost, Field(discriminator="model")]
     """Energy, time and area."""
     idle: Idle | None = None

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dse.spec.cost_checks import cost_violations
-from dse.spec.device import Device
+from dse.spec.device_checks import device_violations, lowest_sigma
 from dse.spec.link_checks import link_violations, missing_link
 from dse.spec.model import Model
 from dse.spec.model_checks import model_contradictions
 from dse.spec.scenario_checks import scenario_violations
 from dse.spec.upkeep_checks import upkeep_violations
 from dse.spec.violation import Violation, reference_violations
+from dse.spec.weight_checks import weight_violations
 from dse.units import BITS
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Violation", "architecture_violations", "device_violations", "lowest_sigma", "workload_violations"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")
-_ROUNDING: Final = 1e-9
 
 
 def architecture_violations(spec: ArchitectureSpec) -> Iterator[Violation]:
@@ -49,6 +49,7 @@ def architecture_violations(spec: ArchitectureSpec) -> Iterator[Violation]:
         yield from missing_link(spec, core)
         yield from cost_violations(core)
         yield from upkeep_violations(core)
+        yield from weight_violations(core)
         yield from device_violations(core.device, ("analog_cores", core.name, "device"))
     for unit in spec.digital_units:
         yield from reference_violations(("digital_units", unit.name, "die"), unit.die, dies, "die")
@@ -58,35 +59,6 @@ def architecture_violations(spec: ArchitectureSpec) -> Iterator[Violation]:
     yield from link_violations(spec, dies)
     if spec.composition == "pipelined" and spec.micro_batches is None:
         yield Violation(("composition",), "pipelined needs micro_batches: 2 or more, at most one per sequence")
-
-
-def device_violations(device: Device, steps: tuple[str | int, ...] = ()) -> Iterator[Violation]:
-    """Every broken rule of a device."""
-    if np.any(np.asarray(device.g_min_usiemens) >= device.g_max_usiemens):
-        largest = float(np.min(device.g_max_usiemens))
-        message = f"must be less than g_max_usiemens = {largest:g} (got {float(np.max(device.g_min_usiemens)):g})"
-        yield Violation((*steps, "g_min_usiemens"), message)
-    lowest, at = lowest_sigma(device.programming.coefficients)
-    if lowest < -_ROUNDING * max(abs(c) for c in device.programming.coefficients):
-        message = f"sigma(r) must not be negative for r in [0, 1]; it is {lowest:.3g} uS at r = {at:.3g}"
-        yield Violation((*steps, "programming", "coefficients"), message)
-
-
-def lowest_sigma(coefficients: Sequence[float]) -> tuple[float, float]:
-    """Smallest value of Σ c_i · r^i for r in [0, 1], and where it is.
-
-    >>> lowest_sigma((1.0, -4.0, 4.0))
-    (0.0, 0.5)
-    """
-    polynomial = np.polynomial.Polynomial(np.asarray(coefficients, dtype=np.float64))
-    negligible = _ROUNDING * 1e-6 * max(abs(c) for c in coefficients)
-    slope = polynomial.deriv().trim(negligible) if len(coefficients) > 1 else polynomial
-    turning = slope.roots() if len(slope.coef) > 1 and len(coefficients) > 1 else np.empty(0)
-    inside = [r.real for r in map(complex, turning) if abs(r.imag) < 1e-9 and 0 < r.real < 1]
-    candidates = np.array([0.0, 1.0, *inside])
-    values = polynomial(candidates)
-    lowest = int(np.argmin(values))
-    return float(values[lowest]), float(candidates[lowest])
 
 
 def workload_violations(spec: WorkloadSpec, given: Iterable[str]) -> Iterator[Violation]:

@@ -24,20 +24,16 @@ class Unmodelled(NamedTuple):
 
 
 _DEVICE: Final = (
-    Unmodelled("drift", (), "leave it out; weights are those of the moment after programming"),
-    Unmodelled("read_noise", (), "leave it out, or raise programming.scale to stand for it"),
-    Unmodelled("faults", (), "leave it out, or raise programming.scale to stand for it"),
     Unmodelled(
         "programming.model",
-        ("lookup", "table", "gaussian", "constant", "lognormal", "uniform"),
-        "write model: polynomial with coefficients (one coefficient is a constant sigma)",
+        ("lookup", "gaussian", "constant", "lognormal", "uniform"),
+        "write model: table, or independent, or polynomial with coefficients (one coefficient is a constant sigma)",
         covers=1,
     ),
 )
 _TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
     "device": _DEVICE,
     "architecture": (
-        Unmodelled("analog_cores.*.ir_drop", (), "leave it out"),
         Unmodelled("analog_cores.*.output_noise", (), "leave it out"),
         *(
             entry

@@ -55,7 +55,7 @@ def test_an_off_state_away_from_zero_reduces_clamping(device):
 
 
 def test_dead_zone_weights_have_neither_mean_nor_variance(device):
-    found = share_moments([0.009, 0.011, -0.009], device(dead_zone_fraction=0.01))
+    found = share_moments([0.009, 0.011, -0.009], device(dead_zone=0.01))
     assert found.mean[0] == found.mean[2] == found.variance[0] == found.variance[2] == 0
     assert found.variance[1] > 0
 

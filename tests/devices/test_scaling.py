@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from dse.devices.scaling import scale_factors
+from dse.spec.device import Clip
 
 WEIGHT = np.array(
     [[1.0, -2.0, 3.0], [0.5, 0.25, -4.0], [0.0, 0.0, 0.0]]
@@ -23,7 +24,7 @@ def test_scale_is_the_largest_weight_of_the_scope(device, scope, expected):
 
 def test_clipping_limits_the_scale_to_standard_deviations_of_the_scope(device):
     weight = np.array([[3.0, 0.0, 0.0, 4.0]])
-    found = scale_factors(weight, device(clip_std=1.2), rows=8, cols=8)
+    found = scale_factors(weight, device(clip=Clip(std=1.2)), rows=8, cols=8)
     assert found.item() == pytest.approx(1.2 * 2.5)  # by hand: rms = sqrt((9 + 16) / 4) = 2.5
 
 
@@ -31,7 +32,7 @@ def test_clipping_limits_the_scale_to_standard_deviations_of_the_scope(device):
 def test_clipping_pools_squares_over_the_scope(device, scope):
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((5, 7))
-    found = scale_factors(weight, device(scale_scope=scope, clip_std=0.5), rows=3, cols=2)
+    found = scale_factors(weight, device(scale_scope=scope, clip=Clip(std=0.5)), rows=3, cols=2)
     inputs, outputs = ((0, 3), (3, 5), (5, 7)), ((0, 2), (2, 4), (4, 5))
     for s, (a, b) in enumerate(inputs):
         for c, d in outputs:
@@ -47,5 +48,5 @@ def test_clipping_pools_squares_over_the_scope(device, scope):
 
 
 def test_a_row_of_one_weight_is_not_clipped_away(device):
-    found = scale_factors(np.array([[0.3], [-0.2]]), device(clip_std=2.5), rows=4, cols=4)
+    found = scale_factors(np.array([[0.3], [-0.2]]), device(clip=Clip(std=2.5)), rows=4, cols=4)
     np.testing.assert_allclose(found[:, 0], [0.3, 0.2])

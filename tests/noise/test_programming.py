@@ -6,6 +6,7 @@ from dse.devices.error import share_moments, weight_moments
 from dse.noise import programming
 from dse.noise.key import NoiseKey, chip_seed
 from dse.noise.weight import noisy_weight
+from dse.spec.device import Clip
 
 from .small import make_core, make_device
 
@@ -122,10 +123,10 @@ def test_mean_and_spread_of_a_weight_follow_the_clamped_gaussian(fields, sign):
 
 
 @pytest.mark.parametrize("scope", ["matrix", "slice", "row", "row_slice"])
-@pytest.mark.parametrize("clip_std", [None, 2.5])
-def test_error_energy_of_every_scope_follows_the_closed_form(scope, clip_std):
+@pytest.mark.parametrize("clip", [None, Clip(std=2.5), Clip(percentile=99.0)])
+def test_error_energy_of_every_scope_follows_the_closed_form(scope, clip):
     weight = torch.from_numpy(np.random.default_rng(4).standard_t(4, (300, 400)) * 0.02).float()
-    device = make_device(scale_scope=scope, clip_std=clip_std)
+    device = make_device(scale_scope=scope, clip=clip)
     expected = weight_moments(weight.numpy(), device, rows=150, cols=128)
     expected_energy = (np.square(expected.mean - weight.numpy()) + expected.variance).sum()
     chips = [program(weight, device, rows=150, cols=128, seed=seed) - weight for seed in range(8)]
@@ -139,7 +140,7 @@ def test_row_scope_commutes_with_scaling_of_rows():
 
 
 def test_dead_zone_weights_become_exactly_zero_and_others_do_not():
-    device = make_device(dead_zone_fraction=0.1, scale_scope="matrix")
+    device = make_device(dead_zone=0.1, scale_scope="matrix")
     weight = torch.linspace(-1, 1, 2001)[None, :]
     found = program(weight, device, rows=4096)
     assert torch.equal(found == 0, weight.abs() < 0.1)
@@ -148,7 +149,7 @@ def test_dead_zone_weights_become_exactly_zero_and_others_do_not():
 
 def test_clipping_is_a_static_error_without_noise():
     weight = torch.tensor([[3.0, 0.0, 0.0, -4.0]])
-    found = program(weight, make_device(clip_std=1.2), scale=0.0)
+    found = program(weight, make_device(clip=Clip(std=1.2)), scale=0.0)
     torch.testing.assert_close(found, torch.tensor([[3.0, 0.0, 0.0, -3.0]]))  # by hand: 1.2 * rms 2.5 = 3
 
 

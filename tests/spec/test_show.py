@@ -34,7 +34,7 @@ def test_value_stands_with_unit_evidence_and_line(specs: Path) -> None:
 def test_defaults_are_marked(specs: Path) -> None:
     text = show_text(load_architecture("good_arch.yaml"))
     assert line_of(text, "scale").split() == ["scale", "1", "default"]
-    assert line_of(text, "clip_std").split() == ["clip_std", "none", "default"]
+    assert line_of(text, "clip").split() == ["clip", "none", "default"]
 
 
 def test_source_is_said_once_for_neighbours(specs: Path) -> None:

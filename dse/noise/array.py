@@ -1,0 +1,157 @@
+"""One slice of a matrix on its crossbar: conductances of its devices, wires and column offsets, drift undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.devices.ir_drop import Sides, with_ir_drop
+from dse.devices.mapping import SECOND_IS_DEVICE, Scheme, targets, weight_gain
+from dse.noise.cells import CellLaw, CellStreams, Floats, add_faults, cell_law, conductances, normals
+from dse.noise.compensation import ReadOut, drift_gain
+from dse.noise.key import NoiseKey, Sign
+from dse.noise.programming import chunk_rows
+from dse.spec.architecture import AnalogCore
+from dse.spec.array_effects import LinearNetwork
+from dse.spec.device import Device
+
+# r outputs and n inputs of one slice, or of one chunk of it
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A fabricated chip at the time of an evaluation."""
+
+    device: Device
+    core: AnalogCore
+    time_s: float
+    """Time after programming [s]."""
+    sign: Sign
+    """−1 for the antithetic chip."""
+    scale: float
+    """Further factor on the sigma of programming."""
+    read_out: ReadOut | None = None
+    """How a tile is read for drift compensation; needed where the core says ``read_out``."""
+
+    @property
+    def scheme(self) -> Scheme:
+        """How a weight is stored."""
+        return self.core.weight.scheme if self.core.weight is not None else "differential"
+
+    @property
+    def law(self) -> CellLaw:
+        """What happens to its devices."""
+        return cell_law(self.device, time_s=self.time_s, sign=self.sign, scale=self.scale)
+
+    @property
+    def is_programming_only(self) -> bool:
+        """Whether a stored weight is its target plus the programming noise of a pair."""
+        core, law = self.core, self.law
+        aged = law.age or law.read or law.loss or law.relaxation or law.shift
+        wired = isinstance(core.ir_drop, LinearNetwork) or core.v_offset is not None
+        return not (aged or wired or self.device.faults is not None or self.scheme != "differential")
+
+
+class Part(NamedTuple):
+    """Targets of one slice."""
+
+    weight: Floats
+    """(r, n)."""
+    scale: Floats
+    """Weight that maps to g_max, per row (r, 1)."""
+    dead: NDArray[np.bool_] | None
+    """Weights that become exactly 0 (r, n); None: none."""
+
+
+def stored_slice(part: Part, chip: Chip, key: NoiseKey) -> Floats:
+    """The weights (r, n) of one slice as inputs meet them."""
+    found = effective_shares(part, chip, key)
+    wanted = chip.core.drift_compensation
+    if wanted is not None and chip.time_s > 0:
+        before = effective_shares(part, replace(chip, time_s=0.0), key)
+        found *= drift_gain(before, found, scale=part.scale, wanted=wanted, read_out=chip.read_out, key=key)
+    found *= part.scale
+    return found
+
+
+def effective_shares(part: Part, chip: Chip, key: NoiseKey) -> Floats:
+    """The same as shares of the scale, before drift is compensated."""
+    first, second = slice_conductances(part, chip, key)
+    core, gain = chip.core, np.float32(weight_gain(chip.scheme, chip.law.off))
+    is_wired = isinstance(core.ir_drop, LinearNetwork)
+    if not is_wired and core.v_offset is None:
+        difference = np.subtract(first, second, out=first)
+        difference *= gain
+        return turned(difference, part.weight, chip.scheme)
+    sides = oriented(first, second, part.weight, chip.scheme)
+    if isinstance(core.ir_drop, LinearNetwork):
+        sides = with_ir_drop(sides, core.ir_drop, g_max_usiemens=float(chip.device.g_max_usiemens))
+    plus, minus = sides.plus, second if sides.minus is None else sides.minus
+    if core.v_offset is not None:
+        stream = key._replace(effect="v_offset").generator()
+        offset = np.maximum(normals((len(plus), 1), stream, chip.sign), 0) * np.float32(core.v_offset.std_fraction)
+        plus, minus = plus * (1 - offset), minus * (1 + offset)
+    effective: Floats = (plus - minus) * gain
+    return effective
+
+
+def oriented(first: Floats, second: Floats, weight: Floats, scheme: Scheme) -> Sides:
+    """Conductances of the positive and the negative devices."""
+    if scheme == "differential":
+        is_negative = np.signbit(weight)
+        return Sides(np.where(is_negative, second, first), np.where(is_negative, first, second))
+    return Sides(first, None if scheme == "offset" else np.broadcast_to(second, first.shape))
+
+
+def turned(magnitude: Floats, weight: Floats, scheme: Scheme) -> Floats:
+    """Differences of a differential pair with the signs of the weights; overwrites them."""
+    if scheme == "differential":
+        np.negative(magnitude, out=magnitude, where=np.signbit(weight))
+    return magnitude
+
+
+def slice_conductances(part: Part, chip: Chip, key: NoiseKey) -> tuple[Floats, Floats]:
+    """Conductances of the two devices of every weight (r, n), shares of g_max; a shared second one (1, n) or (1, 1)."""
+    law, scheme = chip.law, chip.scheme
+    is_device = SECOND_IS_DEVICE[scheme] and law.is_clamped
+    one, two = CellStreams(key), CellStreams(key, ".unused")
+    rows, width = part.weight.shape
+    first = np.empty((rows, width), np.float32)
+    own_second = is_device and scheme != "unit_column"
+    second = np.empty((rows, width) if own_second else (1, 1), np.float32)
+    middle = float(targets(0.0, scheme, law.off).second)
+    if scheme == "unit_column":
+        second = finished(np.full((1, width), middle, np.float32), law, two)
+    elif not own_second:
+        second[:] = middle
+    step = chunk_rows(width)
+    for start in range(0, rows, step):
+        area = slice(start, start + step)
+        target = targets(shares(part.weight[area], part.scale[area]), scheme, law.off)
+        dead = None if part.dead is None else part.dead[area]
+        first[area] = finished(target.first, law, one, dead, targets(0.0, scheme, law.off).first)
+        if own_second:
+            r = np.broadcast_to(np.float32(target.second), target.first.shape).copy()
+            second[area] = finished(r, law, two, dead, middle)
+    return first, second
+
+
+def finished(
+    r: Floats, law: CellLaw, streams: CellStreams, dead: NDArray[np.bool_] | None = None, off: float = 0.0
+) -> Floats:
+    """Conductances at targets r with faults; where weights are dead the device is exactly at ``off``, or faulty."""
+    g = conductances(r, law, streams)
+    if dead is not None:
+        g[dead] = off
+    add_faults(g, law, streams)
+    return g
+
+
+def shares(weight: Floats, scale: Floats) -> Floats:
+    """Weights as shares of their scale, clipped to [-1, 1]; 0 where the scale is 0."""
+    usable = scale > np.finfo(np.float32).tiny
+    share = weight * np.divide(1, scale, out=np.zeros_like(scale), where=usable)
+    return np.clip(share, -1, 1, out=share)
