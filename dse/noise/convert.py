@@ -121,7 +121,7 @@ def unmodelled(core: AnalogCore) -> list[Problem]:
     return found
 
 
-COST_ONLY = ("cost.", "idle.", "program.", "read.", "tiles_per_die", "tiers_per_tile", "spare_fraction")
+COST_ONLY = ("adc.per_tile", "cost.", "idle.", "program.", "read.", "tiles_per_die", "tiers_per_tile", "spare_fraction")
 """First words of the values of a core that noise does not depend on."""
 
 
