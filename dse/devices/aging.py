@@ -33,13 +33,16 @@ class State(NamedTuple):
     """Coefficients in r of the mean shift of the target, as a share of g_max."""
 
 
-def curve_value(curve: LogCurve | PowerCurve, r: Any) -> Any:
-    """A property of a device at relative conductance r, a number or an array (whose type is kept)."""
-    positive = np.maximum(r, SMALLEST_R)
+def log_share(r: Any) -> Any:
+    """``ln r``, a number or an array (whose type is kept); very small r count as ``SMALLEST_R``."""
+    return np.log(np.maximum(r, SMALLEST_R))
+
+
+def curve_value(curve: LogCurve | PowerCurve, r: Any, log_r: Any) -> Any:
+    """A property of a device at relative conductance r, whose ``log_share`` is at hand."""
     if isinstance(curve, PowerCurve):
-        power = float(curve.factor) * np.exp(float(curve.exponent) * np.log(positive))
-        return np.minimum(power, float(curve.highest))
-    value = np.maximum(float(curve.slope) * np.log(positive) + float(curve.offset), float(curve.lowest))
+        return np.minimum(float(curve.factor) * np.exp(float(curve.exponent) * log_r), float(curve.highest))
+    value = np.maximum(float(curve.slope) * log_r + float(curve.offset), float(curve.lowest))
     if curve.highest is not None:
         value = np.minimum(value, float(curve.highest))
     if curve.upper_r is None:
@@ -120,7 +123,8 @@ def drift_factor_moments(r: ArrayLike, device: Device, time_s: float) -> FactorM
     age = power_law_age(device, time_s)
     if age == 0 or not isinstance(device.drift, PowerLawDrift):
         return FactorMoments(np.ones_like(r), np.ones_like(r))
-    mean, std = curve_value(device.drift.exponent_mean, r), curve_value(device.drift.exponent_std, r)
+    log_r = log_share(r)
+    mean, std = (curve_value(c, r, log_r) for c in (device.drift.exponent_mean, device.drift.exponent_std))
     return FactorMoments(_folded(mean, std, age), _folded(mean, std, 2 * age))
 
 

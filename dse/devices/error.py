@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from dse.devices.aging import curve_value, drift_factor_moments, read_spread, relaxation, state_at
+from dse.devices.aging import curve_value, drift_factor_moments, log_share, read_spread, relaxation, state_at
 from dse.devices.bit_slices import bit_slices, magnitude_codes, slice_targets
 from dse.devices.mapping import SECOND_IS_DEVICE, Scheme, targets, weight_gain
 from dse.devices.scaling import Array, scale_factors
 from dse.devices.sigma import law_value, off_state_share, polynomial, sigma_law
 from dse.devices.slices import slice_sizes
+from dse.spec.aging import ReadNoise
 from dse.spec.device import Device
 from dse.units import Quantity
 
@@ -43,7 +44,8 @@ def device_moments(r: ArrayLike, device: Device, *, time_s: float = 0.0, is_clam
     """Moments of the conductance of one device at target r, as shares of g_max [-].
 
     Programming, drift, read noise and faults are independent given the target: programmed conductance times drift
-    factor times ``max(0, 1 + q · normal)``, and with the probability of each fault that fault's conductance.
+    factor times ``max(0, 1 + q · normal)``, and with the probability of each fault that fault's conductance. Where q
+    depends on the programmed conductance, the mean over that is taken by quadrature.
 
     Args:
         r: target conductance / g_max.
@@ -55,15 +57,46 @@ def device_moments(r: ArrayLike, device: Device, *, time_s: float = 0.0, is_clam
     state, (loss, spread) = state_at(device, time_s), relaxation(device, time_s)
     sigma = np.hypot(law_value(sigma_law(state.noise, device), r), spread)
     target = r - loss + (polynomial(state.shift, r) if state.shift else 0.0)
-    programmed = rectified_moments(target, sigma) if is_clamped else Moments(target, np.square(sigma))
-    first, second = programmed.mean, programmed.variance + np.square(programmed.mean)
-    factor, square = drift_factor_moments(r, device, time_s)
-    first, second = first * factor, second * square
-    if device.read_noise is not None:
-        q = curve_value(device.read_noise.q, r) * read_spread(device.read_noise, time_s)
-        read = rectified_moments(1.0, q)
-        first, second = first * read.mean, second * (read.variance + np.square(read.mean))
-    return with_faults(first, second, device)
+    factor = drift_factor_moments(r, device, time_s)
+    if device.read_noise is not None and device.read_noise.q_of == "programmed":
+        first, second = _read_moments(target, sigma, device.read_noise, time_s, is_clamped=is_clamped)
+    else:
+        found = rectified_moments(target, sigma) if is_clamped else Moments(target, np.square(sigma))
+        first, second = found.mean, found.variance + np.square(found.mean)
+        if device.read_noise is not None:
+            q = curve_value(device.read_noise.q, r, log_share(r)) * read_spread(device.read_noise, time_s)
+            read = rectified_moments(1.0, q)
+            first, second = first * read.mean, second * (read.variance + np.square(read.mean))
+    return with_faults(first * factor.first, second * factor.second, device)
+
+
+QUADRATURE_POINTS = 64
+FARTHEST_SIGMA = 8.0
+"""Standard deviations at which the quadrature ends."""
+
+
+def _read_moments(
+    target: NDArray[np.float64], sigma: NDArray[np.float64], noise: ReadNoise, time_s: float, *, is_clamped: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """First and second moment of ``g · max(0, 1 + q(|g|) · normal)``, g normal, below 0 cut to 0 or not.
+
+    A Gauss-Legendre rule over the part of the normal that is not cut.
+    """
+    points, weights = np.polynomial.legendre.leggauss(QUADRATURE_POINTS)
+    safe = np.where(sigma > 0, sigma, 1.0)
+    lowest = np.where(sigma > 0, -target / safe, -FARTHEST_SIGMA) if is_clamped else np.full_like(sigma, -np.inf)
+    start = np.clip(lowest, -FARTHEST_SIGMA, FARTHEST_SIGMA)
+    half = (FARTHEST_SIGMA - start) / 2
+    spread = read_spread(noise, time_s)
+    first, second = np.zeros_like(target), np.zeros_like(target)
+    for point, weight in zip(points, weights, strict=True):
+        normal = start + half * (1 + point)
+        mass = weight * half * np.exp(-0.5 * np.square(normal)) / np.sqrt(2 * np.pi)
+        g = target + sigma * normal
+        read = rectified_moments(1.0, curve_value(noise.q, np.abs(g), log_share(np.abs(g))) * spread)
+        first += mass * g * read.mean
+        second += mass * np.square(g) * (read.variance + np.square(read.mean))
+    return first, second
 
 
 def with_faults(mean: NDArray[np.float64], second: NDArray[np.float64], device: Device) -> Moments:

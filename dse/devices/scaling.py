@@ -13,6 +13,9 @@ from dse.units import Quantity
 Array = NDArray[np.float32] | NDArray[np.float64]
 Bounds = tuple[tuple[int, int], ...]
 
+CHUNK_WEIGHTS = 1 << 15
+"""Weights that are looked at together."""
+
 
 def scale_factors(weight: Array, device: Device, *, rows: Quantity, cols: Quantity) -> Array:
     """Weight that maps to g_max, per output row and input slice, equal within a scope; shape (O, S).
@@ -28,19 +31,32 @@ def scale_factors(weight: Array, device: Device, *, rows: Quantity, cols: Quanti
     """
     inputs, outputs = slice_bounds(weight.shape[1], rows), slice_bounds(weight.shape[0], cols)
     blocks = [weight[:, start:stop] for start, stop in inputs]
-    peak = np.stack([np.maximum(block.max(axis=1), -block.min(axis=1)) for block in blocks], axis=1)  # (O, S)
-    peak = pooled(peak, np.maximum, device.scale_scope, outputs)
+    peak = np.empty((len(weight), len(blocks)), weight.dtype)  # (O, S)
+    for s, block in enumerate(blocks):
+        peak[:, s] = row_peaks(block)
+    pooled_peak = pooled(peak, np.maximum, device.scale_scope, outputs)
     if device.clip is None:
-        return peak
+        return pooled_peak
     if device.clip.percentile is not None:
         limit = percentile(weight, float(device.clip.percentile), device.scale_scope, inputs, outputs)
-        return np.minimum(peak, limit)
+        return np.minimum(pooled_peak, limit)
     assert device.clip.std is not None
     squares = np.stack([np.einsum("oi,oi->o", block, block) for block in blocks], axis=1)  # (O, S)
     counts = np.broadcast_to(np.array([stop - start for start, stop in inputs], squares.dtype), squares.shape)
     power = pooled(squares, np.add, device.scale_scope, outputs) / pooled(counts, np.add, device.scale_scope, outputs)
-    clipped: Array = np.minimum(peak, squares.dtype.type(device.clip.std) * np.sqrt(power))
+    clipped: Array = np.minimum(pooled_peak, squares.dtype.type(device.clip.std) * np.sqrt(power))
     return clipped
+
+
+def row_peaks(block: Array) -> Array:
+    """Largest absolute value of every row, in chunks of rows that stay in the cache."""
+    step = max(CHUNK_WEIGHTS // max(block.shape[1], 1), 1)
+    scratch = np.empty((min(step, len(block)), block.shape[1]), block.dtype)
+    peaks = np.empty(len(block), block.dtype)
+    for start in range(0, len(block), step):
+        rows = block[start : start + step]
+        np.abs(rows, out=scratch[: len(rows)]).max(axis=1, out=peaks[start : start + step])
+    return peaks
 
 
 def percentile(weight: Array, share: float, scope: ScaleScope, inputs: Bounds, outputs: Bounds) -> Array:

@@ -105,9 +105,12 @@ def law_value(law: SigmaLaw, r: Any) -> Any:
 
 def polynomial(coefficients: tuple[float, ...], r: Any) -> Any:
     """``Σ coefficients[i] · r^i``, in the type of r."""
-    value = r * 0 + coefficients[-1]
-    for coefficient in coefficients[-2::-1]:
-        value = value * r + coefficient
+    value = r * coefficients[-1] if len(coefficients) > 1 else r * 0 + coefficients[0]
+    for coefficient in coefficients[-2:0:-1]:
+        value += coefficient
+        value *= r
+    if len(coefficients) > 1:
+        value += coefficients[0]
     return value
 
 

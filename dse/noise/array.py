@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dse.devices.ir_drop import Sides, with_ir_drop
 from dse.devices.mapping import SECOND_IS_DEVICE, Scheme, targets, weight_gain
-from dse.noise.cells import CellLaw, CellStreams, Floats, add_faults, cell_law, conductances, normals
+from dse.noise.cells import CellLaw, CellStreams, Conductances, Floats, add_faults, cell_law, conductances, normals
 from dse.noise.compensation import ReadOut, drift_gain
 from dse.noise.key import NoiseKey, Sign
 from dse.noise.programming import chunk_rows
@@ -68,21 +68,22 @@ class Part(NamedTuple):
 
 def stored_slice(part: Part, chip: Chip, key: NoiseKey) -> Floats:
     """The weights (r, n) of one slice as inputs meet them."""
-    found = effective_shares(part, chip, key)
-    wanted = chip.core.drift_compensation
-    if wanted is not None and chip.time_s > 0:
-        before = effective_shares(part, replace(chip, time_s=0.0), key)
+    wanted = chip.core.drift_compensation if chip.time_s > 0 else None
+    first, second = slice_conductances(part, chip, key, keep_then=wanted is not None)
+    found = effective_shares(first.now, second.now, part, chip, key)
+    if wanted is not None:
+        assert first.then is not None
+        assert second.then is not None
+        before = effective_shares(first.then, second.then, part, chip, key)
         found *= drift_gain(before, found, scale=part.scale, wanted=wanted, read_out=chip.read_out, key=key)
     found *= part.scale
     return found
 
 
-def effective_shares(part: Part, chip: Chip, key: NoiseKey) -> Floats:
-    """The same as shares of the scale, before drift is compensated."""
-    first, second = slice_conductances(part, chip, key)
+def effective_shares(first: Floats, second: Floats, part: Part, chip: Chip, key: NoiseKey) -> Floats:
+    """Weights as shares of the scale, from the conductances of their devices, which may be overwritten."""
     core, gain = chip.core, np.float32(weight_gain(chip.scheme, chip.law.off))
-    is_wired = isinstance(core.ir_drop, LinearNetwork)
-    if not is_wired and core.v_offset is None:
+    if not isinstance(core.ir_drop, LinearNetwork) and core.v_offset is None:
         difference = np.subtract(first, second, out=first)
         difference *= gain
         return turned(difference, part.weight, chip.scheme)
@@ -113,41 +114,74 @@ def turned(magnitude: Floats, weight: Floats, scheme: Scheme) -> Floats:
     return magnitude
 
 
-def slice_conductances(part: Part, chip: Chip, key: NoiseKey) -> tuple[Floats, Floats]:
-    """Conductances of the two devices of every weight (r, n), shares of g_max; a shared second one (1, n) or (1, 1)."""
+CHUNK_WEIGHTS = 1 << 15
+"""Weights that are worked on at once."""
+
+
+def slice_conductances(part: Part, chip: Chip, key: NoiseKey, *, keep_then: bool) -> tuple[Conductances, Conductances]:
+    """Conductances of the two devices of every weight, as shares of g_max; a shared second one is (1, n) or (1, 1)."""
     law, scheme = chip.law, chip.scheme
-    is_device = SECOND_IS_DEVICE[scheme] and law.is_clamped
     one, two = CellStreams(key), CellStreams(key, ".unused")
     rows, width = part.weight.shape
-    first = np.empty((rows, width), np.float32)
-    own_second = is_device and scheme != "unit_column"
-    second = np.empty((rows, width) if own_second else (1, 1), np.float32)
-    middle = float(targets(0.0, scheme, law.off).second)
-    if scheme == "unit_column":
-        second = finished(np.full((1, width), middle, np.float32), law, two)
-    elif not own_second:
-        second[:] = middle
-    step = chunk_rows(width)
+    quiet = targets(0.0, scheme, law.off)
+    shared = shared_second(width, chip, two, keep_then=keep_then)
+    first = blank(rows, width, keep_then=keep_then)
+    second = blank(rows, width, keep_then=keep_then) if shared is None else shared
+    step = chunk_rows(width, CHUNK_WEIGHTS)
     for start in range(0, rows, step):
         area = slice(start, start + step)
         target = targets(shares(part.weight[area], part.scale[area]), scheme, law.off)
         dead = None if part.dead is None else part.dead[area]
-        first[area] = finished(target.first, law, one, dead, targets(0.0, scheme, law.off).first)
-        if own_second:
-            r = np.broadcast_to(np.float32(target.second), target.first.shape).copy()
-            second[area] = finished(r, law, two, dead, middle)
+        finish(target.first, rows_of(first, area), law, one, dead=dead, quiet=quiet.first)
+        if shared is None:
+            finish(target.second, rows_of(second, area), law, two, dead=dead, quiet=quiet.second)
     return first, second
 
 
-def finished(
-    r: Floats, law: CellLaw, streams: CellStreams, dead: NDArray[np.bool_] | None = None, off: float = 0.0
-) -> Floats:
-    """Conductances at targets r with faults; where weights are dead the device is exactly at ``off``, or faulty."""
-    g = conductances(r, law, streams)
+def shared_second(width: int, chip: Chip, streams: CellStreams, *, keep_then: bool) -> Conductances | None:
+    """What every weight of a column is compared with, where weights have no second device of their own."""
+    law, scheme = chip.law, chip.scheme
+    has_device = SECOND_IS_DEVICE[scheme] and law.is_clamped
+    if has_device and scheme != "unit_column":
+        return None
+    target = targets(0.0, scheme, law.off).second
+    second = blank(1, width if has_device else 1, keep_then=keep_then)
+    if has_device:
+        finish(target, second, law, streams)
+        return second
+    for place in second:
+        if place is not None:
+            place[:] = target
+    return second
+
+
+def blank(rows: int, width: int, *, keep_then: bool) -> Conductances:
+    """Room for conductances."""
+    now, then = (np.empty((rows, width), np.float32) for _ in range(2))
+    return Conductances(now, then if keep_then else None)
+
+
+def rows_of(whole: Conductances, area: slice) -> Conductances:
+    """Some rows."""
+    return Conductances(whole.now[area], None if whole.then is None else whole.then[area])
+
+
+def finish(
+    r: Floats | float,
+    out: Conductances,
+    law: CellLaw,
+    streams: CellStreams,
+    *,
+    dead: NDArray[np.bool_] | None = None,
+    quiet: float = 0.0,
+) -> None:
+    """Writes conductances at targets r with faults; where weights are dead a device is at ``quiet``, or faulty."""
+    conductances(r, out, law, streams)
     if dead is not None:
-        g[dead] = off
-    add_faults(g, law, streams)
-    return g
+        for place in out:
+            if place is not None:
+                place[dead] = quiet
+    add_faults(out, law, streams)
 
 
 def shares(weight: Floats, scale: Floats) -> Floats:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dse.devices.aging import curve_value, power_law_age, read_spread, relaxation, state_at
+from dse.devices.aging import curve_value, log_share, power_law_age, read_spread, relaxation, state_at
 from dse.devices.sigma import SigmaLaw, law_value, off_state_share, polynomial, sigma_law
 from dse.noise.key import NoiseKey, Sign
 from dse.spec.aging import PowerLawDrift
@@ -28,7 +29,9 @@ class CellLaw:
     sign: Sign
     """Sign of every normal."""
     sigma: SigmaLaw
-    """Programming noise, all factors included."""
+    """Distance from the target at that time before drift, all factors included."""
+    sigma_then: SigmaLaw
+    """The same right after programming."""
     shift: tuple[float, ...]
     """Coefficients of the mean shift in r."""
     is_clamped: bool
@@ -54,6 +57,7 @@ def cell_law(device: Device, *, time_s: float, sign: Sign, scale: float) -> Cell
         device=device,
         sign=sign,
         sigma=sigma_law(state.noise, device, scale=scale),
+        sigma_then=sigma_law(device.programming, device, scale=scale),
         shift=state.shift,
         is_clamped=device.pair == "both_devices",
         off=off_state_share(device),
@@ -74,57 +78,74 @@ class CellStreams:
         )
 
 
-def conductances(r: Floats, law: CellLaw, streams: CellStreams) -> Floats:
-    """Conductances at targets r, faults left out: programmed, drifted, read; r is overwritten.
+class Conductances(NamedTuple):
+    """Conductances of some devices; for drift compensation also those right after programming."""
+
+    now: Floats
+    then: Floats | None
+
+
+def conductances(r: Floats | float, out: Conductances, law: CellLaw, streams: CellStreams) -> None:
+    """Writes the conductances at targets r, faults left out: programmed, drifted, read.
 
     The programmed conductance is ``max(0, r + σ(r) · ξ)``; a power law multiplies it by ``exp(−L · |μ + σ_ν ξ|)``,
     read noise by ``max(0, 1 + q · ξ)``, each with normals of its own.
     """
-    change = law_value(law.sigma, r).astype(np.float32, copy=False) * normals(r.shape, streams.programming, law.sign)
+    normal = normals(out.now.shape, streams.programming, law.sign)
+    if out.then is not None:
+        np.multiply(law_value(law.sigma_then, r), normal, out=out.then)
+        settle(out.then, r, law)
+    g = np.multiply(law_value(law.sigma, r), normal, out=out.now)
     if law.relaxation or law.loss:
-        change += law.relaxation * normals(r.shape, streams.drift, law.sign) - law.loss
+        g += np.float32(law.relaxation) * normals(g.shape, streams.drift, law.sign) - np.float32(law.loss)
     if law.shift:
-        change += polynomial(law.shift, r)
-    factor = later_factor(r, law, streams)
-    r += change
+        g += polynomial(law.shift, r)
+    settle(g, r, law)
+    if law.age or law.read:
+        write_later(g, r, law, streams)
+
+
+def settle(change: Floats, r: Floats | float, law: CellLaw) -> None:
+    """Turns a change of a conductance into the conductance, which does not become negative."""
+    change += r
     if law.is_clamped:
-        np.maximum(r, 0, out=r)
-    if factor is not None:
-        r *= factor
-    return r
+        np.maximum(change, 0, out=change)
 
 
-def later_factor(r: Floats, law: CellLaw, streams: CellStreams) -> Floats | None:
-    """What drift and read noise multiply a programmed conductance by, or None."""
-    factor = None
+def write_later(g: Floats, r: Floats | float, law: CellLaw, streams: CellStreams) -> None:
+    """Multiplies programmed conductances by what drift and read noise make of them."""
+    read, noise = None, law.device.read_noise
+    if law.read:
+        assert noise is not None
+        state = np.abs(g) if noise.q_of == "programmed" else r
+        read = normals(g.shape, streams.read, law.sign)
+        read *= curve_value(noise.q, state, log_share(state))
+        read *= law.read
+        read += 1
     if law.age:
-        drift = law.device.drift
+        drift, log_r = law.device.drift, log_share(r)
         assert isinstance(drift, PowerLawDrift)
-        exponent = normals(r.shape, streams.drift, law.sign)
-        exponent *= curve_value(drift.exponent_std, r)
-        exponent += curve_value(drift.exponent_mean, r)
+        exponent = normals(g.shape, streams.drift, law.sign)
+        exponent *= curve_value(drift.exponent_std, r, log_r)
+        exponent += curve_value(drift.exponent_mean, r, log_r)
         np.abs(exponent, out=exponent)
         exponent *= -law.age
-        factor = np.exp(exponent, out=exponent)
-    if law.read:
-        assert law.device.read_noise is not None
-        read = normals(r.shape, streams.read, law.sign)
-        read *= curve_value(law.device.read_noise.q, r) * law.read
-        read += 1
-        np.maximum(read, 0, out=read)
-        factor = read if factor is None else np.multiply(factor, read, out=factor)
-    return factor
+        g *= np.exp(exponent, out=exponent)
+    if read is not None:
+        g *= np.maximum(read, 0, out=read)
 
 
-def add_faults(g: Floats, law: CellLaw, streams: CellStreams) -> None:
+def add_faults(g: Conductances, law: CellLaw, streams: CellStreams) -> None:
     """Sets the stuck devices to their conductance, whatever was there; the antithetic chip has the same ones."""
     faults = law.device.faults
     if faults is None:
         return
-    place = torch.rand(g.shape, generator=streams.faults).numpy()
+    place = torch.rand(g.now.shape, generator=streams.faults).numpy()
     low, high = float(faults.stuck_at_g_min_fraction), float(faults.stuck_at_g_max_fraction)
-    g[place < low] = law.off
-    g[place >= np.float32(1 - high)] = 1.0
+    for part in g:
+        if part is not None:
+            part[place < low] = law.off
+            part[place >= np.float32(1 - high)] = 1.0
 
 
 def normals(shape: tuple[int, ...], stream: torch.Generator, sign: Sign) -> Floats:

@@ -47,7 +47,7 @@ def drift_gain(
 ) -> Floats:
     """Reading after programming over the reading at the time of use; (r, 1), or (1, 1) for a whole tile.
 
-    ``exact`` takes the mean absolute weight; ``read_out`` the mean absolute output for random inputs of ±1, which use
+    ``exact`` takes the mean absolute weight, ``read_out`` the mean absolute output for random inputs of ±1, which use
     the whole range of the converters, where inputs of one row at a time would fall below one step of them.
 
     Args:
@@ -63,7 +63,7 @@ def drift_gain(
     else:
         assert read_out is not None, "checked where the chip is described"
         stream = key._replace(effect="drift_compensation").generator()
-        x = torch.randint(0, 2, (READ_VECTORS, before.shape[1]), generator=stream).float().mul_(2).sub_(1)
+        x = torch.rand(READ_VECTORS, before.shape[1], generator=stream).mul_(2).sub_(1)
         readings = [read_columns(share, scale, x, read_out, key) for share in (before, after)]
     if wanted.scope == "tile":
         readings = [reading.mean(axis=0, keepdims=True) for reading in readings]

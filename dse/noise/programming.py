@@ -18,7 +18,7 @@ from dse.spec.programming_noise import ProgrammingNoise
 
 # r, n: rows and inputs of one slice, or of one chunk of it
 
-CHUNK_WEIGHTS = 1 << 16
+CHUNK_WEIGHTS = 1 << 17
 """Weights that are worked on at once, so that the scratch buffers stay in the cache."""
 ROW_STEP = 16
 """Chunks hold a multiple of this many rows: torch fills normals in groups of 16, so chunking changes no draw."""
@@ -27,7 +27,7 @@ ROW_STEP = 16
 class Branch(NamedTuple):
     """One polynomial of sigma in −r, scale and sign of the draw included."""
 
-    above: float
+    above: Tensor
     """Level −r below which it holds."""
     coefficients: tuple[Tensor, ...]
     """Highest power first."""
@@ -65,7 +65,10 @@ def error_law(device: Device, noise: ProgrammingNoise, *, sign: Sign, scale: flo
     off, pair = off_state_share(device), device.pair == "both_devices"
     return ErrorLaw(
         branches=tuple(
-            Branch(-start, tuple(torch.tensor(c * sign * (-1) ** power) for power, c in reversed(list(enumerate(cs)))))
+            Branch(
+                torch.tensor(-start),
+                tuple(torch.tensor(c * sign * (-1) ** power) for power, c in reversed(list(enumerate(cs)))),
+            )
             for start, cs in zip(law.starts, law.coefficients, strict=True)
         ),
         sign=sign,
@@ -115,9 +118,9 @@ def write_slice(target: Tensor, scale: Tensor, law: ErrorLaw, key: NoiseKey, *, 
             out[start : start + step].masked_fill_(dead, 0.0)
 
 
-def chunk_rows(width: int) -> int:
-    """Rows of so many weights that are worked on at once."""
-    return max(CHUNK_WEIGHTS // width // ROW_STEP, 1) * ROW_STEP
+def chunk_rows(width: int, weights: int | None = None) -> int:
+    """Rows of ``width`` weights that are worked on at once."""
+    return max((weights or CHUNK_WEIGHTS) // width // ROW_STEP, 1) * ROW_STEP
 
 
 def write_error(
@@ -141,7 +144,8 @@ def write_error(
     write_polynomial(law.branches[0].coefficients, level, out=sigma)
     for branch in law.branches[1:]:
         write_polynomial(branch.coefficients, level, out=normal)
-        torch.where(level < branch.above, normal, sigma, out=sigma)
+        is_above = torch.sub(branch.above, level).sign_().clamp_(min=0)  # 1 where r lies above; faster than a mask
+        sigma.addcmul_(normal.sub_(sigma), is_above)
     if law.clamp_sigma:
         sigma.clamp_(min=0) if law.sign > 0 else sigma.clamp_(max=0)
     sigma.mul_(normal.normal_(generator=used))

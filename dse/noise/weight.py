@@ -195,7 +195,8 @@ def checked(weight: Tensor, chip: Chip) -> Tensor:
         SpecError: they hold NaN or infinity, or the chip has no state that could be computed.
     """
     target = weight.detach().float()
-    problems = [] if torch.isfinite(target).all() else [Problem("holds NaN or infinity", "weight")]
+    is_finite = not target.numel() or all(torch.isfinite(end) for end in torch.aminmax(target))
+    problems = [] if is_finite else [Problem("holds NaN or infinity", "weight")]
     aged = time_problem(chip.device, chip.time_s)
     if aged is not None:
         problems.append(Problem(aged, "time_s"))

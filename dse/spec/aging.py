@@ -138,13 +138,15 @@ class ReadNoise:
     __pydantic_config__ = CONFIG
 
     model: Literal["one_over_f"]
-    """``one_over_f``: standard deviation = g(t) · Q(r) · sqrt(ln((t + t0 + t_read) / (2 · t_read))); present at t = 0
+    """``one_over_f``: standard deviation = g(t) · Q · sqrt(ln((t + t0 + t_read) / (2 · t_read))); present at t = 0
     already."""
     read_ns: Positive
     """Duration of one read [ns]."""
     t0_s: NonNegative
     """Time from programming to t = 0 [s]."""
     q: StateCurve
-    """Q of the relative target conductance [-]."""
+    """Q of the relative conductance [-]."""
+    q_of: Literal["programmed", "target"] = "programmed"
+    """Conductance that Q is taken at: the programmed one, as aihwkit computes it, or the target, as its manual says."""
     scale: NonNegative = 1.0
     """Factor on the standard deviation: 1 = the measured devices, 0 = none."""
