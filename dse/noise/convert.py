@@ -11,7 +11,7 @@ from torch import nn
 from dse.errors import Problem, SpecError
 from dse.mapping.model import Mapping
 from dse.noise.key import Sign
-from dse.noise.linear import AnalogLinear
+from dse.noise.linear import AnalogLinear, unmodelled
 from dse.noise.ranges import MatrixRange
 from dse.noise.rebuild import Site, rebuilt, sites
 from dse.noise.weight import noisy_weight
@@ -69,10 +69,6 @@ def noisy_model(
     return chip
 
 
-FEWEST_BITS = 2
-"""Bits of an input converter that has codes on both sides of 0."""
-
-
 def analog_cores(model: nn.Module, mapping: Mapping, arch: Architecture) -> dict[str, AnalogCore]:
     """Block → core group, for every analog block.
 
@@ -107,18 +103,6 @@ def analog_cores(model: nn.Module, mapping: Mapping, arch: Architecture) -> dict
     if problems:
         raise SpecError(problems[:20])
     return cores
-
-
-def unmodelled(core: AnalogCore) -> list[Problem]:
-    """What of a core has a cost but no noise."""
-    path, found = f"analog_cores.{core.name}", []
-    if int(core.dac.bits) < FEWEST_BITS:
-        message = f"accuracy needs inputs of {FEWEST_BITS} bits or more (got {core.dac.bits:g}); 1 bit has a cost only"
-        found.append(Problem(message, f"{path}.dac.bits"))
-    if core.weight is not None and int(core.weight.bit_slices) > 1:
-        message = "the noise of weights in several bit slices is not modelled by this version; write 1"
-        found.append(Problem(message, f"{path}.weight.bit_slices"))
-    return found
 
 
 COST_ONLY = ("adc.per_tile", "cost.", "idle.", "program.", "read.", "tiles_per_die", "tiers_per_tile", "spare_fraction")

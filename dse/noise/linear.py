@@ -9,12 +9,14 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from dse.devices.aging import time_problem
 from dse.devices.slices import slice_bounds
 from dse.errors import Problem, SpecError
 from dse.noise.quantize import step_size, to_codes, top_code, usable
 from dse.noise.ranges import MatrixRange, range_of
 from dse.noise.weight import noisy_weight
 from dse.spec.architecture import AnalogCore
+from dse.spec.array_effects import AihwkitStatic
 from dse.spec.device import Device
 
 # T tokens, I inputs, O outputs, S input slices
@@ -103,8 +105,9 @@ def simulate_linear(
 ) -> Tensor:
     """The product ``x @ weight.T`` as one fabricated core group computes it, [tokens, outputs].
 
-    Modelled: programming noise, DAC and ADC with static abs-max ranges, one DAC range per input slice,
-    one ADC range per slice and output column. The slices are added digitally.
+    Modelled: everything that ``noisy_weight`` folds in; DAC and ADC with static abs-max ranges, one DAC range per
+    input slice, one ADC range per slice and output column. The slices are added digitally. Nothing is drawn per call:
+    the same seed gives the same product.
 
     Args:
         x: inputs [tokens, inputs].
@@ -112,19 +115,20 @@ def simulate_linear(
         device: memory device.
         core: crossbar size and converters.
         seed: the fabricated chip.
-        time_s: age of the programmed weights [s]; 0 only.
+        time_s: age of the programmed weights [s].
         scale: further factor on the device's sigma.
         calibration: inputs [tokens, inputs] that the ranges are taken from; default x itself.
 
     Raises:
-        SpecError: shapes that do not fit, values that are not finite, or time_s other than 0.
+        SpecError: shapes that do not fit, values that are not finite, a time at which the device has no state, or an
+            effect that is not modelled.
     """
     target, inputs = as_matrix(weight), as_matrix(x)
     seen = None if calibration is None else as_matrix(calibration)
-    check_operands(inputs, target, seen, time_s=time_s, scale=scale)
+    check_operands(inputs, target, seen, device=device, core=core, time_s=time_s, scale=scale)
     with torch.inference_mode():
         ranges = range_of(inputs if seen is None else seen, target, rows=core.rows)
-        programmed = noisy_weight(target, device, core, seed=seed, block="", matrix="", scale=scale)
+        programmed = noisy_weight(target, device, core, seed=seed, time_s=time_s, scale=scale)
         return cast(Tensor, AnalogLinear(programmed, core, ranges=ranges)(inputs))
 
 
@@ -133,7 +137,16 @@ def as_matrix(values: Tensor | ArrayLike) -> Tensor:
     return torch.as_tensor(values).detach().float()
 
 
-def check_operands(x: Tensor, weight: Tensor, calibration: Tensor | None, *, time_s: float, scale: float) -> None:
+def check_operands(
+    x: Tensor,
+    weight: Tensor,
+    calibration: Tensor | None,
+    *,
+    device: Device,
+    core: AnalogCore,
+    time_s: float,
+    scale: float,
+) -> None:
     """Refuses operands that do not fit together, with every problem at once.
 
     Raises:
@@ -149,9 +162,30 @@ def check_operands(x: Tensor, weight: Tensor, calibration: Tensor | None, *, tim
             problems.append(Problem("holds NaN or infinity", name))
         elif weight.ndim == 2 and matrix.shape[1] != weight.shape[1]:
             problems.append(Problem(f"has {matrix.shape[1]} columns, the weight has {weight.shape[1]} inputs", name))
-    problems += unmodelled_conditions(time_s=time_s, scale=scale)
+    problems += unmodelled(core) + scale_problems(scale)
+    if (aged := time_problem(device, time_s)) is not None:
+        problems.append(Problem(aged, "time_s"))
     if problems:
         raise SpecError(problems)
+
+
+FEWEST_BITS = 2
+"""Bits of an input converter that has codes on both sides of 0."""
+
+
+def unmodelled(core: AnalogCore) -> list[Problem]:
+    """What of a core has a cost but no noise."""
+    path, found = f"analog_cores.{core.name}", []
+    if int(core.dac.bits) < FEWEST_BITS:
+        message = f"accuracy needs inputs of {FEWEST_BITS} bits or more (got {core.dac.bits:g}); 1 bit has a cost only"
+        found.append(Problem(message, f"{path}.dac.bits"))
+    if core.weight is not None and int(core.weight.bit_slices) > 1:
+        message = "the noise of weights in several bit slices is not modelled by this version; write 1"
+        found.append(Problem(message, f"{path}.weight.bit_slices"))
+    if isinstance(core.ir_drop, AihwkitStatic):
+        message = "aihwkit_static is not part of products by this version; write model: linear_network"
+        found.append(Problem(message, f"{path}.ir_drop.model"))
+    return found
 
 
 def unmodelled_conditions(*, time_s: float, scale: float) -> list[Problem]:
@@ -161,6 +195,10 @@ def unmodelled_conditions(*, time_s: float, scale: float) -> list[Problem]:
         problems.append(
             Problem(f"drift is not modelled by this version, only 0 is possible (got {time_s:g})", "time_s")
         )
-    if not 0 <= scale < float("inf"):
-        problems.append(Problem(f"expected a finite number >= 0 (got {scale:g})", "scale"))
-    return problems
+    return problems + scale_problems(scale)
+
+
+def scale_problems(scale: float) -> list[Problem]:
+    """What is wrong with the factor on sigma."""
+    is_usable = 0 <= scale < float("inf")
+    return [] if is_usable else [Problem(f"expected a finite number >= 0 (got {scale:g})", "scale")]

@@ -10,6 +10,9 @@ from dse.noise.linear import AnalogLinear, simulate_linear
 from dse.noise.quantize import quantize
 from dse.noise.ranges import range_of
 from dse.noise.weight import noisy_weight
+from dse.spec.analog_core import Weight
+from dse.spec.array_effects import AihwkitStatic
+from dse.spec.load import load_device
 
 from .small import make_core, make_device
 
@@ -135,7 +138,7 @@ def test_a_column_of_zeros_and_silent_inputs_give_zeros():
         ({"x": torch.full((1, 4), torch.inf)}, "x: holds NaN or infinity"),
         ({"x": torch.zeros(2, 5)}, "x: has 5 columns, the weight has 4 inputs"),
         ({"calibration": torch.zeros(2, 3)}, "calibration: has 3 columns"),
-        ({"time_s": 60.0}, r"time_s: drift is not modelled by this version, only 0 is possible \(got 60\)"),
+        ({"time_s": 60.0}, r"time_s: test device has no drift model, so only 0 is possible \(got 60\)"),
         ({"scale": -1.0}, r"scale: expected a finite number >= 0 \(got -1\)"),
     ],
 )
@@ -160,3 +163,24 @@ def test_the_given_device_is_used_rather_than_that_of_the_core():
     torch.testing.assert_close(
         simulate_linear(x, weight, silent, core, seed=1), F.linear(x, weight), atol=1e-5, rtol=1e-4
     )
+
+
+def test_the_age_of_the_weights_reaches_the_product():
+    x, weight = operands()
+    device = load_device("pcm_generic")
+    core = make_core(device, bits=24)
+    found = simulate_linear(x, weight, device, core, seed=1, time_s=1e5)
+    expected = F.linear(x, noisy_weight(weight, device, core, seed=1, time_s=1e5))
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_effects_that_products_lack_are_named():
+    x, weight = operands()
+    core = make_core(
+        ir_drop=AihwkitStatic(model="aihwkit_static"),
+        weight=Weight(scheme="differential", devices=2, bits=8, bit_slices=2),
+    )
+    with pytest.raises(SpecError) as caught:
+        simulate_linear(x, weight, core.device, core, seed=1)
+    paths = [problem.path for problem in caught.value.problems]
+    assert paths == ["analog_cores.pcm.weight.bit_slices", "analog_cores.pcm.ir_drop.model"]
