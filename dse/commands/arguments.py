@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from dse.commands.argument_types import chips, number, numbers, whole
+from dse.commands.map_arguments import add_limits, add_objective
 from dse.errors import SpecError
 
 COMMANDS: Final[dict[str, str]] = {
@@ -31,15 +32,6 @@ COMMANDS: Final[dict[str, str]] = {
     "import": "read a model from its Hugging Face config.json; count its parameters",
 }
 """Command → what it does."""
-
-MAPPING_LIMITS: Final[dict[str, str]] = {
-    "max_sensitivity": "largest sum of scores on analog cores",
-    "max_sensitivity_share": "largest share of the scores on analog cores",
-    "max_energy_pj_per_token": "largest energy per token [pJ]",
-    "max_digital_experts": "most digital experts",
-    "max_digital_experts_per_layer": "most digital experts of a layer",
-}
-"""Limit of a mapping → what it means."""
 
 
 class UsageError(SpecError):
@@ -167,11 +159,14 @@ def score_options(sub: argparse.ArgumentParser) -> None:
 
 def map_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse map``."""
-    add_pair(sub)
-    sub.add_argument("--objective", choices=["energy", "sensitivity"], help="what is minimised (default energy)")
-    for name, text in MAPPING_LIMITS.items():
-        sub.add_argument(f"--{name.replace('_', '-')}", type=number(0.0), metavar="X", help=text)
+    add_pair(sub, is_optional=True)
+    sub.add_argument("--problem", metavar="FILE", help="a mapping problem of your own (JSON; FILE#ID: one of several), "
+                                                       "instead of ARCH and WORKLOAD")  # fmt: skip
+    add_objective(sub)
+    add_limits(sub)
     add_rules(sub)
+    sub.add_argument("--gap", type=number(0.0, 1.0), default=1e-3, metavar="X",
+                     help="relative gap at which the solver may stop (default 0.001)")  # fmt: skip
     add_output(sub, "write mapping.json there (a file or a folder)")
 
 
@@ -274,10 +269,11 @@ def import_options(sub: argparse.ArgumentParser) -> None:
     add_output(sub, "write a workload file there: decode, batch 32, random scores")
 
 
-def add_pair(sub: argparse.ArgumentParser) -> None:
+def add_pair(sub: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
     """Architecture and workload."""
-    sub.add_argument("architecture", metavar="ARCH", help="architecture file or shipped name")
-    sub.add_argument("workload", metavar="WORKLOAD", help="workload file or shipped name")
+    count = "?" if is_optional else None
+    sub.add_argument("architecture", nargs=count, metavar="ARCH", help="architecture file or shipped name")
+    sub.add_argument("workload", nargs=count, metavar="WORKLOAD", help="workload file or shipped name")
     add_sets(sub)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from dse.commands.arguments import MAPPING_LIMITS
 from dse.commands.output import tell
 from dse.cost.table import cost_table
 from dse.errors import Problem, SpecError
 from dse.mapping.baseline import Rule, rule_mapping
-from dse.mapping.model import Mapping, load_mapping
-from dse.mapping.problem import Objective
+from dse.mapping.goal import SLACK, Objective
+from dse.mapping.limits import LimitValue
+from dse.mapping.model import Mapping as BlockMapping
+from dse.mapping.model import load_mapping
 from dse.mapping.solve import solve_mapping
 from dse.sensitivity.load_order import with_load_order
 from dse.sensitivity.options import option_scores
@@ -38,7 +39,7 @@ class Pair(NamedTuple):
 class Chosen(NamedTuple):
     """A mapping, and how it came about in words."""
 
-    mapping: Mapping
+    mapping: BlockMapping
     how: str
 
 
@@ -112,7 +113,7 @@ def chosen_mapping(arguments: argparse.Namespace, pair: Pair) -> Chosen:
                            "(--mapping, --rule: others)")  # fmt: skip
 
 
-def mapping_file(arguments: argparse.Namespace, pair: Pair) -> Mapping:
+def mapping_file(arguments: argparse.Namespace, pair: Pair) -> BlockMapping:
     """The mapping of ``--mapping``; a remark where it was made for other inputs.
 
     Raises:
@@ -151,8 +152,16 @@ def ruled_mapping(arguments: argparse.Namespace, pair: Pair) -> Chosen:
 
 
 def solved_mapping(
-    arguments: argparse.Namespace, pair: Pair, *, objective: Objective, limits: dict[str, float]
-) -> Mapping:
+    arguments: argparse.Namespace,
+    pair: Pair,
+    *,
+    objective: Objective,
+    weights: Mapping[str, float] | None = None,
+    order: Sequence[str] = (),
+    slack: float = SLACK,
+    limits: Mapping[str, LimitValue] | None = None,
+    gap: float = 1e-3,
+) -> BlockMapping:
     """The best mapping under limits and ``--pin``."""
     return solve_mapping(
         cost_table(pair.arch, pair.workload),
@@ -160,14 +169,12 @@ def solved_mapping(
         pair.workload,
         pair.arch,
         objective=objective,
+        weights=weights,
+        order=order,
+        slack=slack,
         limits=limits,
         pins=pins_of(arguments),
         time_limit_s=arguments.time_limit_s,
+        gap=gap,
         seed=arguments.seed,
     )
-
-
-def mapping_limits(arguments: argparse.Namespace) -> dict[str, float]:
-    """The limits that ``dse map`` was given."""
-    names = (*MAPPING_LIMITS, "digital_fraction")
-    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}

@@ -1,23 +1,50 @@
-"""``dse map``: places the experts, and says how far the answer is proven."""
+"""``dse map``: places the blocks, and says how far the answer is proven."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Final
 
-from dse.commands.inputs import Pair, load_pair, mapping_limits, ruled_mapping, solved_mapping
+from dse.commands.inputs import Pair, load_pair, ruled_mapping, solved_mapping
+from dse.commands.map_arguments import BY_NAME, NUMBERS, PAIRED, flag, limits_of, numbers_by_name
 from dse.commands.output import emit, output_file, tell, writing
 from dse.cost.warnings import architecture_warnings
 from dse.errors import SpecError
+from dse.mapping.from_file import problem_from_file
+from dse.mapping.goal import SLACK
 from dse.mapping.model import Mapping
 from dse.mapping.pack import pack
-from dse.report.mapping_text import mapping_text
+from dse.mapping.problem_answer import problem_answer
+from dse.mapping.solve import solve_problem, solved
+from dse.report.mapping_text import mapping_text, problem_text
 from dse.sensitivity.score import score_blocks
 from dse.sensitivity.share import sensitivity_share
+from dse.spec.problem_file import load_problem
+
+OF_FILE: Final = (
+    "objective",
+    "weight",
+    "order",
+    "slack",
+    *NUMBERS,
+    *BY_NAME,
+    *PAIRED,
+    "digital_fraction",
+    "rule",
+    "pin",
+    "set",
+)
+"""Options that a problem file holds itself."""
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints status, objective, bound and gap; 4 where the time passed before the proof."""
     file = output_file(arguments.output, "mapping.json")
+    if arguments.problem is not None:
+        return run_problem(arguments, file)
+    if arguments.workload is None:
+        raise SpecError("dse map needs ARCH and WORKLOAD (dse map server_pcm3d olmoe), or --problem FILE")
     pair = load_pair(arguments)
     mapping = wanted_mapping(arguments, pair)
     scores = score_blocks(pair.workload)
@@ -35,18 +62,51 @@ def run(arguments: argparse.Namespace) -> int:
     return 4 if mapping.status == "time_limit" else 0
 
 
+def run_problem(arguments: argparse.Namespace, file: Path | None) -> int:
+    """Solves the problem of a file.
+
+    Raises:
+        SpecError: mistakes of the file, or options that it holds itself.
+    """
+    given = [name for name in OF_FILE if getattr(arguments, name)]
+    if arguments.architecture is not None:
+        raise SpecError(
+            f"--problem {arguments.problem} holds groups and costs, so {arguments.architecture} has no place"
+        )
+    if given:
+        option = flag(given[0])
+        raise SpecError(f"--problem {arguments.problem} holds objective, limits and options; write {option} there")
+    loaded = load_problem(arguments.problem)
+    problem = problem_from_file(loaded)
+    solution = solve_problem(problem, time_limit_s=arguments.time_limit_s, gap=arguments.gap, seed=arguments.seed)
+    mapping = solved(problem, solution, gap=arguments.gap, digests={"problem": loaded.digest})
+    if file is not None:
+        with writing(arguments, file):
+            mapping.save(file)
+    emit(arguments, problem_answer(mapping, loaded.spec.format), lambda: problem_text(mapping))
+    return 4 if mapping.status == "time_limit" else 0
+
+
 def wanted_mapping(arguments: argparse.Namespace, pair: Pair) -> Mapping:
     """The mapping of a rule, or the best one.
 
     Raises:
         SpecError: a rule together with limits or an objective.
     """
-    limits = mapping_limits(arguments)
+    limits = limits_of(arguments)
     if arguments.rule is None:
-        return solved_mapping(arguments, pair, objective=arguments.objective or "energy", limits=limits)
+        return solved_mapping(
+            arguments,
+            pair,
+            objective=arguments.objective or "energy",
+            weights=numbers_by_name(arguments.weight, "--weight"),
+            order=arguments.order,
+            slack=SLACK if arguments.slack is None else arguments.slack,
+            limits=limits,
+            gap=arguments.gap,
+        )
     idle = [name for name in limits if name != "digital_fraction"] + (["objective"] if arguments.objective else [])
     if idle:
-        option = f"--{idle[0].replace('_', '-')}"
-        raise SpecError(f"--rule {arguments.rule} follows its rule and optimises nothing, so {option} has no effect; "
-                        "drop one of them")  # fmt: skip
+        raise SpecError(f"--rule {arguments.rule} follows its rule and optimises nothing, so {flag(idle[0])} has no "
+                        "effect; drop one of them")  # fmt: skip
     return ruled_mapping(arguments, pair).mapping

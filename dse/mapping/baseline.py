@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from dse.cost.table import CostTable, cost_table
 from dse.errors import Cause, InfeasibleError, SpecError
+from dse.mapping.checks import check_limits
+from dse.mapping.goal import NAMES
 from dse.mapping.instance import Indices, Instance, make_instance
+from dse.mapping.limits import MappingLimits
 from dse.mapping.model import Mapping
-from dse.mapping.objective import Choice, sensitivity
+from dse.mapping.objective import Choice, metric_values, sensitivity
 from dse.mapping.result import make_mapping
 from dse.mapping.step_tables import placeable
 from dse.spec.architecture import Architecture
@@ -85,8 +88,9 @@ def rule_mapping(
         value=sensitivity(instance, choice),
         status="rule",
         solver=f"rule: {SOURCES[rule]}",
-        arch=arch,
-        workload=workload,
+        digests={"architecture": arch.digest, "workload": workload.digest},
+        metrics={NAMES[name]: number for name, number in metric_values(instance, choice).items()},
+        checks=check_limits(instance, choice, MappingLimits()),
     )
 
 
@@ -129,7 +133,7 @@ def rule_choice(instance: Instance, rule: Rule, digital_fraction: float, *, seed
 def digital_experts(instance: Instance, rule: Rule, fraction: float, seed: int) -> Bools:
     """(N,): the experts that a rule makes digital; equal scores are taken in the order of their names."""
     experts = np.flatnonzero(instance.is_expert)
-    found = np.zeros(len(instance.blocks), dtype=bool)
+    found = np.zeros(len(instance.names), dtype=bool)
     score, layers = instance.rank_score, instance.layer[experts]
     by_layer = [experts[layers == layer] for layer in np.unique(layers)]
     match rule:
@@ -156,7 +160,7 @@ def digital_experts(instance: Instance, rule: Rule, fraction: float, seed: int) 
 
 def by_score(instance: Instance, indices: Indices, key: Array) -> Indices:
     """Blocks sorted by a key, equal ones by name."""
-    names = np.array([instance.blocks[index].name for index in indices])
+    names = np.array([instance.names[index] for index in indices])
     return indices[np.lexsort((names, key[indices]))]
 
 
@@ -166,7 +170,7 @@ def place(instance: Instance, prefers_digital: Bools) -> Choice:
     Raises:
         InfeasibleError: a block has no option, or there is no room left for it.
     """
-    choice = np.full(len(instance.blocks), -1)
+    choice = np.full(len(instance.names), -1)
     room = instance.capacity.copy()
     has_digital = (instance.allowed & ~instance.is_analog).any(axis=1)
     has_analog = (instance.allowed & instance.is_analog).any(axis=1)
@@ -201,7 +205,7 @@ def shortages(instance: Instance, choice: Choice, goes_digital: Bools) -> list[C
         if not len(left):
             continue
         options = np.flatnonzero((instance.is_analog != is_digital) & instance.allowed[left].any(axis=0))
-        names = f"{len(left)} blocks ({instance.blocks[left[0]].name}{' …' if len(left) > 1 else ''})"
+        names = f"{len(left)} blocks ({instance.names[left[0]]}{' …' if len(left) > 1 else ''})"
         technology = "digital" if is_digital else "analog"
         if not len(options):
             fix = f"add a group, or allow {technology} options for them"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Final, Literal
 
 PACKAGE_HOME: Final = Path(__file__).parents[2]
 """Folder that the child must be able to import ``dse`` from."""
+LOGGER: Final = logging.getLogger(__name__)
 GRACE_S: Final = 2.0
 """Time beyond the limit that the solver gets to stop by itself [s]."""
 
@@ -35,15 +37,16 @@ class Answer:
     seconds: float = 0.0
 
 
-def default_solver() -> str:
-    """``highs`` where highspy is installed, else ``cbc``."""
-    return "highs" if importlib.util.find_spec("highspy") else "cbc"
+def installed_solvers() -> tuple[str, ...]:
+    """``highs`` where highspy is installed, then ``cbc``, which comes with PuLP."""
+    return ("highs", "cbc") if importlib.util.find_spec("highspy") else ("cbc",)
 
 
 def solve_model(
     write: Callable[[Path], None],
     *,
     start: dict[str, float] | None = None,
+    parts: dict[str, int] | None = None,
     time_limit_s: float,
     gap: float,
     seed: int,
@@ -51,21 +54,27 @@ def solve_model(
 ) -> Answer:
     """Solves the model that ``write`` writes as an MPS file.
 
-    After the deadline the child is ended and the relaxation's bound, if known, is the answer.
+    After the deadline the child is ended and the relaxation's bound, if known, is the answer. Where a solver's process
+    fails, the next solver gets the rest of the time; where all fail, the answer is ``failed`` without values.
     """
     begin = time.monotonic()
+    answer = Answer(status="failed", bound=None)
     with tempfile.TemporaryDirectory(prefix="dse-mapping-") as folder:
-        file, start_file = Path(folder, "model.mps"), Path(folder, "start.json")
+        file, hints = Path(folder, "model.mps"), Path(folder, "hints.json")
         write(file)
-        start_file.write_text(json.dumps(start or {}), encoding="utf-8")
-        left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
-        module = f"dse.mapping.worker_{solver or default_solver()}"
-        command = [sys.executable, "-P", "-m", module, *map(str, (file, start_file, left_s, gap, seed))]
-        lines, errors = run_until(command, left_s + GRACE_S)
-    answer = read_answer(lines, time.monotonic() - begin)
-    if answer is None:
-        assert time.monotonic() - begin >= left_s, f"solver process failed:\n{errors}"
-        return Answer(status="time_limit", bound=None, seconds=time.monotonic() - begin)
+        hints.write_text(json.dumps({"start": start or {}, "parts": parts or {}}), encoding="utf-8")
+        for name in (solver,) if solver else installed_solvers():
+            left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
+            command = [sys.executable, "-P", "-m", f"dse.mapping.worker_{name}"]
+            lines, errors = run_until([*command, *map(str, (file, hints, left_s, gap, seed))], left_s + GRACE_S)
+            spent_s = time.monotonic() - begin
+            found = read_answer(lines, spent_s)
+            if found is not None:
+                return found
+            if spent_s >= time_limit_s:
+                return Answer(status="time_limit", bound=None, seconds=spent_s)
+            LOGGER.warning("the solver %s ended without an answer: %s", name, errors.strip()[-500:] or "no message")
+            answer = Answer(status="failed", bound=None, seconds=spent_s)
     return answer
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dse.errors import Cause
 from dse.mapping.child import solve_model
+from dse.mapping.constraints import fixed_units
 from dse.mapping.instance import Indices, Instance
 from dse.mapping.limits import MappingLimits
 from dse.mapping.pools import fixed_choice
-from dse.mapping.problem import Objective, build_program, fixed_units
+from dse.mapping.problem import MappingProblem, build_program
 from dse.units import BITS
 
 
@@ -53,10 +56,10 @@ def pinned_over_capacity(instance: Instance) -> list[Cause]:
 
 def narrower_formats(instance: Instance, used: Indices) -> list[str]:
     """Formats with fewer bits than those in use that the same groups offer."""
-    options = instance.costs.options
+    options = instance.options
     held = [options[o] for o in np.unique(used).tolist()]
-    digital = {o.group: BITS[o.precision] for o in held if o.precision != "analog"}
-    offered = [o.precision for o in options if o.precision != "analog" and BITS[o.precision] < digital.get(o.group, 0)]
+    digital = {o.group: BITS[o.precision] for o in held if o.precision in BITS}
+    offered = [o.precision for o in options if o.precision in BITS and BITS[o.precision] < digital.get(o.group, 0)]
     return list(dict.fromkeys(offered))
 
 
@@ -120,74 +123,100 @@ def budget_causes(instance: Instance, limits: MappingLimits) -> list[Cause]:
     return causes
 
 
-def diagnose(instance: Instance, limits: MappingLimits, *, time_limit_s: float, seed: int) -> list[Cause]:
-    """Causes of an infeasible program: each limit alone against its best value, then all of them together."""
-    causes = arithmetic_causes(instance, limits)
-    if not causes:
-        causes = single_limit_causes(instance, limits, time_limit_s=time_limit_s, seed=seed)
-    if not causes:
-        causes = elastic_causes(instance, limits, time_limit_s=time_limit_s, seed=seed)
-    assert causes, "the solver found no mapping, yet no limit is missed"
-    return causes
+def diagnose(problem: MappingProblem, *, time_limit_s: float, seed: int) -> list[Cause]:
+    """Causes of an infeasible problem: by arithmetic, else an irreducible set of limits that contradict each other.
+
+    The set is found by leaving out one limit after the other (Chinneck and Dravnieks, ORSA J. Computing 3, 1991): a
+    limit without which the rest stays infeasible is left out for good. For each of what remains, the least change
+    of it alone that makes the whole problem feasible is the optimum of an elastic program.
+    """
+    causes = arithmetic_causes(problem.instance, problem.limits)
+    if causes:
+        return causes
+    begin = time.monotonic()
+
+    def solve(soft: Callable[[str], bool], gap: float) -> dict[str, Cause] | None:
+        left_s = max(time_limit_s - (time.monotonic() - begin), 1.0)
+        return least_changes(problem, soft, time_limit_s=left_s, gap=gap, seed=seed)
+
+    families = list(dict.fromkeys(family(slack.name) for slack in build_program(problem, soft=lambda _: True).slack))
+    needless: set[str] = set()
+    for name in families:
+        trial = needless | {name}
+        if solve(lambda row, trial=trial: family(row) in trial, 1.0) is None:  # type: ignore[misc]
+            needless = trial
+    needed = [name for name in families if name not in needless]
+    alone = {name: solve(lambda row, name=name: family(row) == name, 1e-4) for name in needed}  # type: ignore[misc]
+    found = [changes[name] for name, changes in alone.items() if changes and name in changes]
+    together = [name for name, changes in alone.items() if not changes]
+    if found:
+        others = [cause.limit for cause in found]
+        return [with_company(cause, others) for cause in found]
+    everything = solve(lambda row: family(row) in together, 1e-4) or solve(lambda _: True, 1e-4) or {}
+    assert everything, "the solver found no mapping, yet no limit is missed"
+    return list(everything.values())
 
 
-def single_limit_causes(instance: Instance, limits: MappingLimits, *, time_limit_s: float, seed: int) -> list[Cause]:
-    """Sensitivity and energy limits that no placement reaches even with all other limits but capacity gone."""
-    total = float(instance.rank_score[instance.is_expert].sum())
-    share = None if limits.max_sensitivity_share is None else limits.max_sensitivity_share * total
-    tasks: list[tuple[str, Objective, float | None, float, str]] = [
-        ("max_sensitivity", "sensitivity", limits.max_sensitivity, 1.0, "score"),
-        ("max_sensitivity_share", "sensitivity", share, total, "share"),
-        ("max_energy_pj_per_token", "energy", limits.max_energy_pj_per_token, 1.0, "pJ"),
-    ]
-    causes = []
-    for name, objective, limit, divisor, unit in tasks:
-        if limit is None:
-            continue
-        view = instance if name != "max_sensitivity_share" else experts_only(instance)
-        program = build_program(view, objective, MappingLimits())
-        answer = solve_model(program.write, time_limit_s=time_limit_s, gap=1e-6, seed=seed)
-        if answer.bound is None:
-            continue
-        least = program.bound(answer.bound)
-        if least > limit * (1 + 1e-6):
-            need, have = least / divisor, limit / divisor
-            fix = (
-                f"{name} {rounded_up(need)}, or more digital capacity" if unit != "pJ" else f"{name} {rounded_up(need)}"
-            )
-            causes.append(Cause(name, need, have, unit, "all placements within capacity and pins", fix))
-    return causes
+def family(row: str) -> str:
+    """The limit that a row belongs to: those of layers and pairs are one limit, those of groups one each."""
+    name = row.partition("[")[0]
+    return name if name in ("max_digital_experts_per_layer", "together", "apart") else row
 
 
-def experts_only(instance: Instance) -> Instance:
-    """The instance with the scores of other blocks left out."""
-    return dataclasses.replace(instance, score=np.where(instance.is_expert[:, None], instance.score, 0.0))
+def with_company(cause: Cause, limits: Sequence[str]) -> Cause:
+    """A cause that says which other limits it contradicts."""
+    others = [name for name in limits if name != cause.limit]
+    if not others:
+        return cause
+    return dataclasses.replace(cause, blocks=f"{cause.blocks}, with {' and '.join(others)} as they are")
 
 
-def elastic_causes(instance: Instance, limits: MappingLimits, *, time_limit_s: float, seed: int) -> list[Cause]:
-    """Limits that must give way together: the least sum of relative violations over all of them."""
-    program = build_program(
-        instance, "energy" if limits.max_energy_pj_per_token else "sensitivity", limits, elastic=True
-    )
-    answer = solve_model(program.write, time_limit_s=time_limit_s, gap=1e-4, seed=seed)
+def least_changes(
+    problem: MappingProblem, soft: Callable[[str], bool], *, time_limit_s: float, gap: float, seed: int
+) -> dict[str, Cause] | None:
+    """Soft limit → by how much it must be missed; None where the others are infeasible by themselves."""
+    program = build_program(problem, soft=soft)
+    answer = solve_model(program.write, time_limit_s=time_limit_s, gap=gap, seed=seed)
+    if not answer.values:
+        return None
     worst: dict[str, Cause] = {}
     for slack in program.slack:
         missed = answer.values.get(slack.variable.name, 0.0)
         if missed <= 1e-7:
             continue
-        name = slack.name.partition("[")[0] if slack.name.startswith("max_") else slack.name
-        limit, reached, unit = slack.meaning.limit, slack.reached(missed), slack.meaning.unit
+        name, limit, unit = family(slack.name), slack.meaning.limit, slack.meaning.unit
+        reached = slack.reached(missed)
         need, have = (reached, limit) if slack.coefficient < 0 else (limit, reached)
-        fix = f"{name} {rounded_up(reached)} {unit}: the limits contradict each other, and this is the least change"
-        cause = Cause(slack.name, need, have, unit, "all placements that keep the other limits", fix)
+        fix = f"{relaxed(problem.instance, name, reached, unit)} alone would do"
+        cause = Cause(name, need, have, unit, named_blocks(problem.instance, slack.name), fix)
         if name not in worst or cause.short_by > worst[name].short_by:
             worst[name] = cause
-    return list(worst.values())
+    return worst
+
+
+def relaxed(instance: Instance, name: str, reached: float, unit: str) -> str:
+    """The limit at the value that would do, in the user's unit."""
+    if name != "digital_fraction":
+        return f"{name} {rounded_up(reached)} {unit}"
+    return f"digital_fraction {reached / max(int(instance.is_expert.sum()), 1):.4g} ({reached:.6g} experts)"
+
+
+def named_blocks(instance: Instance, row: str) -> str:
+    """The blocks that a limit is about."""
+    name, _, inside = row.rstrip("]").partition("[")
+    if name in ("capacity", "max_units"):
+        on_it = instance.allowed & (instance.resource == instance.resources.index(inside))
+        return names_of(instance, np.flatnonzero(on_it.any(axis=1)))
+    if name == "max_digital_experts_per_layer":
+        return f"the experts of layer {inside}"
+    if name in ("together", "apart"):
+        return f"the pair {inside}"
+    return "all placements that keep the other limits"
 
 
 def names_of(instance: Instance, blocks: Indices) -> str:
     """How many blocks, and the first ones by name."""
-    first = ", ".join(instance.blocks[block].name for block in blocks[:2].tolist())
+    first = ", ".join(instance.names[block] for block in blocks[:2].tolist())
     return f"{len(blocks)} blocks ({first}{', …' if len(blocks) > 2 else ''})"
 
 

@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dse.cost.option import Option
 from dse.cost.table import CostTable
+from dse.cost.tile import tile_area_mm2
 from dse.cost.vector import vector_costs
 from dse.mapping.pins import resolve_pins
 from dse.mapping.step_tables import StepTables, placeable, step_tables
 from dse.spec.architecture import Architecture
 from dse.units import at_point
-from dse.workload.blocks import Block, BlockKind
+from dse.workload.blocks import BlockKind
 from dse.workload.build import Workload
 from dse.workload.steps import all_steps
 
@@ -37,9 +39,11 @@ STAGE_OF: Final[dict[BlockKind, str]] = {
 class Instance:
     """Everything the mapping program needs, for one design point; times and energies are those of a step."""
 
-    blocks: tuple[Block, ...]
-    """Blocks to place, in the order of execution."""
-    costs: CostTable
+    names: tuple[str, ...]
+    """Names of the blocks to place, in the order of execution."""
+    kinds: tuple[str, ...]
+    """(N,): kind of each block."""
+    options: tuple[Option, ...]
     allowed: Bools
     """(N, O): costs, pins and the table of scores all allow it."""
     score: Array
@@ -55,17 +59,25 @@ class Instance:
     stages: tuple[tuple[int, str], ...]
     """(layer, name) of every stage in the order of execution."""
     groups: tuple[str, ...]
+    group_is_analog: Bools
+    """(G,)."""
     group: Indices
     """(O,): index into ``groups``."""
-    is_analog: Bools
-    """(O,)."""
+    memory: tuple[str, ...]
+    """(G,): memory that holds the weights of each group; empty on analog ones."""
     resources: tuple[str, ...]
     resource: Indices
     """(O,): index into ``resources``."""
     capacity: Array
-    """(R,): crossbars or bytes."""
+    """(R,)."""
+    units_of: tuple[str, ...]
+    """(R,): what each resource is counted in: crossbars, bytes, units."""
+    unit_area_mm2: Array
+    """(O,): silicon of one capacity unit; 0 on digital units, whose area no placement changes."""
     units: Array
     """(N, O), like all below."""
+    n_bytes: Array
+    """Bytes of weights in the memory of the group; 0 on analog ones."""
     energy_pj: Array
     path_ns: Array
     fixed_ns: Array
@@ -84,6 +96,11 @@ class Instance:
     """Whether micro-batches overlap."""
 
     @property
+    def is_analog(self) -> Bools:
+        """(O,): whether the option is on an analog group."""
+        return self.group_is_analog[self.group]
+
+    @property
     def rank_score(self) -> Array:
         """(N,): score that ranking rules sort by: the largest over the analog options."""
         best: Array = np.where(self.is_analog, self.score, 0.0).max(axis=1, initial=0.0)
@@ -91,7 +108,12 @@ class Instance:
 
     def resource_unit(self, resource: int) -> str:
         """What a resource is counted in."""
-        return "crossbars" if self.is_analog[self.resource == resource].any() else "bytes"
+        return self.units_of[resource]
+
+    @property
+    def block_index(self) -> dict[str, int]:
+        """Name of a block → its index."""
+        return {name: index for index, name in enumerate(self.names)}
 
 
 def make_instance(
@@ -131,8 +153,9 @@ def make_instance(
         return np.asarray(sum(step.weight * values(step) for step in steps), dtype=np.float64)
 
     return Instance(
-        blocks=blocks,
-        costs=costs,
+        names=tuple(block.name for block in blocks),
+        kinds=tuple(block.kind for block in blocks),
+        options=costs.options,
         allowed=costs.allowed[block_class] & listed & pinned(arch, workload, costs, pins),
         score=score,
         is_expert=is_expert,
@@ -143,7 +166,8 @@ def make_instance(
         stages=stages,
         groups=groups,
         group=np.array([groups.index(option.group) for option in costs.options]),
-        is_analog=np.array([costs.is_analog[option.group] for option in costs.options]),
+        group_is_analog=np.array(list(costs.is_analog.values())),
+        memory=tuple("" if costs.is_analog[name] else costs.resource[name] for name in groups),
         resources=resources,
         resource=np.array([resources.index(costs.resource[option.group]) for option in costs.options]),
         capacity=np.array([at_point(c, point) for c in costs.capacity_units.values()]),
@@ -153,12 +177,24 @@ def make_instance(
         side_by_side=np.array([name == "experts" for _, name in stages]) & (arch.composition != "serial"),
         is_pipelined=arch.composition == "pipelined",
         background_pj=sum(step.weight * step.background_pj for step in steps),
+        units_of=tuple(
+            "crossbars" if any(costs.is_analog[g] for g, r in costs.resource.items() if r == name) else "bytes"
+            for name in resources
+        ),
+        unit_area_mm2=np.array([crossbar_area_mm2(arch, option, point) for option in costs.options]),
         units=costs.units[point][block_class],
+        n_bytes=costs.units[point][block_class] * ~np.array([costs.is_analog[o.group] for o in costs.options]),
         energy_pj=of_run(lambda step: step.energy_pj),
         path_ns=costs.path_ns[point][block_class],
         fixed_ns=costs.fixed_ns[point][block_class],
         steps=steps,
     )
+
+
+def crossbar_area_mm2(arch: Architecture, option: Option, point: int) -> float:
+    """Silicon of one crossbar: its tile shared by the tiers; 0 on digital units."""
+    found = [core for core in arch.analog_cores if core.name == option.group]
+    return sum(at_point(tile_area_mm2(core) / core.tiers_per_tile, point) for core in found)
 
 
 def all_stages(of_blocks: Iterable[tuple[int, str]], combining: Collection[int]) -> tuple[tuple[int, str], ...]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 
@@ -15,6 +15,8 @@ from dse.cost.option import Option
 from dse.errors import SpecError
 
 SCHEMA_VERSION = 1
+TABLES: Final = ("blocks", "stages", "slices")
+"""Fields of a mapping that are tables."""
 Status = Literal["optimal", "within_gap", "time_limit", "rule"]
 """``rule``: the mapping follows a stated rule, no optimality is claimed."""
 
@@ -43,6 +45,17 @@ class Mapping:
     """Solver and its version, or the rule."""
     digests: MappingABC[str, str] = field(default_factory=dict)
     """Input (architecture, workload, scores) → digest."""
+    metrics: MappingABC[str, float] = field(default_factory=dict)
+    """Sensitivity, energy_pj_per_token, group_load_ns and layer_latency_ns of the placement."""
+    limits: tuple[MappingABC[str, Any], ...] = ()
+    """Every capacity and limit: limit, need, have, unit."""
+    energy_terms: MappingABC[str, float] = field(default_factory=dict)
+    """What the energy per token holds besides the blocks: ``background_pj_per_token`` and
+    ``standing_mw`` · step time / ``tokens_per_step``."""
+    blocks: pd.DataFrame | None = None
+    """block, kind, layer, units, bytes, sensitivity, energy_pj_per_token, busy_ns: what each block's option adds."""
+    stages: pd.DataFrame | None = None
+    """step, weight, micro_batches, layer, stage, side_by_side, group, time_ns: what the step time is made of."""
     slices: pd.DataFrame | None = None
     """block, matrix, i, j, copy, group, die, tile, tier: where each slice of an analog block is."""
 
@@ -68,7 +81,9 @@ class Mapping:
         record["placement"] = {name: option._asdict() for name, option in self.placement.items()}
         record["bound"] = None if self.bound == float("-inf") else self.bound
         record["gap"] = None if self.bound == float("-inf") else self.gap
-        record["slices"] = None if self.slices is None else self.slices.to_dict(orient="list")
+        for name in TABLES:
+            table = getattr(self, name)
+            record[name] = None if table is None else table.to_dict(orient="list")
         return {"schema_version": SCHEMA_VERSION, **record}
 
     def save(self, path: Path) -> None:
@@ -97,11 +112,10 @@ def load_mapping(path: str | Path) -> Mapping:
         raise SpecError(f"{path}: expected a mapping with schema_version {SCHEMA_VERSION} (got {found})")
     try:
         placement = {name: Option(**option) for name, option in record["placement"].items()}
-        slices = None if record["slices"] is None else pd.DataFrame(record["slices"])
-        record = {
-            k: v for k, v in record.items() if k not in {"schema_version", "gap", "placement", "slices", "bound"}
-        } | {"bound": float("-inf") if record["bound"] is None else record["bound"]}
-        record["binding"] = tuple(record["binding"])
-        return Mapping(placement=placement, slices=slices, **record)
+        values = {field.name: record[field.name] for field in dataclasses.fields(Mapping) if field.name in record}
+        values |= {name: None if values.get(name) is None else pd.DataFrame(values[name]) for name in TABLES}
+        values |= {name: tuple(values[name]) for name in ("binding", "limits") if name in values}
+        values["bound"] = float("-inf") if record["bound"] is None else record["bound"]
+        return Mapping(**values | {"placement": placement})
     except (KeyError, TypeError, AttributeError) as error:
         raise SpecError(f"{path}: not a complete mapping ({error}); write it again with `dse map`") from None

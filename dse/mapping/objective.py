@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dse.mapping.goal import Goal, Metric
 from dse.mapping.instance import Instance
 from dse.mapping.step_tables import StepTables
 
@@ -44,11 +47,74 @@ def step_ns(instance: Instance, choice: Choice) -> float:
 
 def one_step_ns(instance: Instance, step: StepTables, choice: Choice) -> float:
     """Time of one kind of step [ns]: the stages one after the other, or the busiest resource."""
-    loads = group_loads(instance, step, choice, np.ones(len(choice), dtype=bool))
+    loads = all_loads(instance, step, choice)
     path = float(stage_ns(instance, loads).sum())
     if not instance.is_pipelined:
         return path
     return max(path, step.micro_batches * float(busy_ns(instance, loads).max()))
+
+
+def group_load_ns(instance: Instance, choice: Choice) -> float:
+    """Work of the busiest group or link for all micro-batches of a step [ns]: what bounds the throughput."""
+    return sum(
+        step.weight * step.micro_batches * float(busy_ns(instance, all_loads(instance, step, choice)).max())
+        for step in instance.steps
+    )
+
+
+def layer_latency_ns(instance: Instance, choice: Choice) -> float:
+    """Time of one micro-batch through all stages [ns]: the sum over the stages of their slowest group."""
+    return sum(
+        step.weight * float(stage_ns(instance, all_loads(instance, step, choice)).sum()) for step in instance.steps
+    )
+
+
+def digital_ns(instance: Instance, choice: Choice) -> float:
+    """Work of the busiest digital unit for all micro-batches of a step [ns]."""
+    return sum(
+        step.weight * step.micro_batches * float(digital_busy_ns(instance, step, choice)) for step in instance.steps
+    )
+
+
+def digital_busy_ns(instance: Instance, step: StepTables, choice: Choice) -> float:
+    """Work of the busiest digital unit for one micro-batch [ns]."""
+    busy = busy_ns(instance, all_loads(instance, step, choice))[0]
+    return float(busy[~instance.group_is_analog].max(initial=0.0))
+
+
+def power_mw(instance: Instance, choice: Choice) -> float:
+    """Mean power over a step [mW]; 0 where no step takes time."""
+    time_ns = step_ns(instance, choice)
+    return energy_pj_per_token(instance, choice) * instance.tokens / time_ns if time_ns > 0 else 0.0
+
+
+def area_mm2(instance: Instance, choice: Choice) -> float:
+    """Silicon of the capacity units in use [mm²]."""
+    return float((chosen(instance.units, choice) * instance.unit_area_mm2[choice]).sum())
+
+
+VALUE_OF: Final[dict[Metric, Callable[[Instance, Choice], float]]] = {
+    "sensitivity": sensitivity,
+    "energy": energy_pj_per_token,
+    "bottleneck": group_load_ns,
+    "layer_latency": layer_latency_ns,
+}
+"""Metric → its value for a placement."""
+
+
+def metric_values(instance: Instance, choice: Choice) -> dict[Metric, float]:
+    """Every metric of a placement."""
+    return {name: value(instance, choice) for name, value in VALUE_OF.items()}
+
+
+def goal_value(instance: Instance, goal: Goal, choice: Choice) -> float:
+    """Value of what is minimised."""
+    return goal.value({name: VALUE_OF[name](instance, choice) for name in goal.metrics})
+
+
+def all_loads(instance: Instance, step: StepTables, choice: Choice) -> GroupLoads:
+    """Loads of one micro-batch by all blocks."""
+    return group_loads(instance, step, choice, np.ones(len(choice), dtype=bool))
 
 
 def stage_ns(instance: Instance, loads: GroupLoads) -> Array:
@@ -63,14 +129,9 @@ def busy_ns(instance: Instance, loads: GroupLoads) -> Array:
 
     A digital unit runs its kernels one after the other; the tiles of an analog group share all work evenly here.
     """
-    is_analog = analog_groups(instance)
+    is_analog = instance.group_is_analog
     work = np.where(is_analog, loads.compute.sum(axis=0), loads.total_ns().sum(axis=0))
     return np.stack([work, np.where(is_analog, loads.added.sum(axis=0), 0.0)])
-
-
-def analog_groups(instance: Instance) -> NDArray[np.bool_]:
-    """(G,): which groups are analog."""
-    return np.array([instance.costs.is_analog[name] for name in instance.groups])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

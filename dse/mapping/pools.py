@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from dse.mapping.instance import Indices, Instance
+from dse.mapping.instance import Array, Bools, Indices, Instance
 from dse.mapping.objective import Choice
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """Blocks of one stage with equal shapes, options and (where energy counts) visits."""
+    """Blocks of one stage with equal sizes, options and (where they count) energies and times."""
 
     members: Indices
     options: Indices
@@ -24,15 +24,34 @@ class Pool:
         return len(self.members)
 
 
-def make_pools(instance: Instance, *, with_energy: bool) -> tuple[Pool, ...]:
-    """Pools of all blocks that have a choice, in block order."""
-    found: dict[tuple[int, int, bytes, float], list[int]] = {}
-    for block in np.flatnonzero(instance.allowed.sum(axis=1) > 1).tolist():
-        visits = float(instance.visits[block]) if with_energy else 0.0
-        allowed = instance.allowed[block].tobytes()
-        key = (int(instance.stage[block]), int(instance.block_class[block]), allowed, visits)
-        found.setdefault(key, []).append(block)
+def make_pools(instance: Instance, *, with_costs: bool, alone: Bools) -> tuple[Pool, ...]:
+    """Pools of all blocks that have a choice, in block order.
+
+    Args:
+        instance: the blocks.
+        with_costs: whether energies and times tell blocks apart, not only sizes and options.
+        alone: (N,) blocks that limits name, which are pools of their own.
+    """
+    free = np.flatnonzero(instance.allowed.sum(axis=1) > 1)
+    tables = [instance.allowed, instance.units, instance.n_bytes]
+    if with_costs:
+        tables += [instance.energy_pj, instance.path_ns, instance.fixed_ns, *step_costs(instance)]
+    columns = [instance.stage, instance.block_class, instance.is_expert, np.where(alone, 1 + np.arange(len(alone)), 0)]
+    rows = np.column_stack([np.asarray(part, dtype=np.float64) for part in (*columns, *tables)])
+    keys = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * rows.itemsize)))[:, 0]
+    found: dict[bytes, list[int]] = {}
+    for block in free.tolist():
+        found.setdefault(keys[block].tobytes(), []).append(block)
     return tuple(Pool(np.array(own), np.flatnonzero(instance.allowed[own[0]])) for own in found.values())
+
+
+def step_costs(instance: Instance) -> list[Array]:
+    """The (N, O) tables of times of all kinds of steps."""
+    return [
+        table
+        for step in instance.steps
+        for table in (step.compute_ns, step.fetch_ns, step.buffer_ns, step.added_ns, step.host_ns)
+    ]
 
 
 def fixed_choice(instance: Instance) -> Choice:

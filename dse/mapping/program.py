@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
@@ -26,6 +27,14 @@ class Meaning(NamedTuple):
     unit: str
     factor: float = 1.0
     offset: float = 0.0
+
+
+class MetricTerms(NamedTuple):
+    """A metric of a placement: ``constant + scale · Σ terms`` in its unit."""
+
+    terms: Terms
+    scale: float
+    constant: float
 
 
 class Slack(NamedTuple):
@@ -61,13 +70,34 @@ class Program:
     """(pool, option) whose count is tied to ``use``."""
     rows: dict[str, str] = field(default_factory=dict)
     """Name of a row in the model → what it stands for; the model's own names carry no meaning."""
+    by_stage: dict[int, list[tuple[int, int, Variable]]] = field(default_factory=dict)
+    """Stage → its counts, filled when first asked for."""
     slack: list[Slack] = field(default_factory=list)
-    """By how much limits are missed (elastic programs)."""
-    elastic: bool = False
-    """Whether limits and capacities may be missed at a price."""
+    """By how much soft limits are missed."""
+    soft: Callable[[str], bool] = field(default=lambda _: False)
+    """Which limits and capacities, by name, may be missed at a price."""
+    stage_of: dict[str, int] = field(default_factory=dict)
+    """Variable of a time → its stage."""
+    metrics: dict[str, MetricTerms] = field(default_factory=dict)
+    """Metrics that have been asked for."""
+    stage_groups: dict[tuple[int, int], list[tuple[Terms, float]]] = field(default_factory=dict)
+    """(step, stage) → time of each group, as terms and a constant, where they have been asked for."""
+    stage_totals: dict[tuple[int, int], Variable] = field(default_factory=dict)
+    """(step, stage) → time of the stage, where it has been asked for."""
     model: pulp.LpProblem = field(default_factory=lambda: pulp.LpProblem("mapping", pulp.LpMinimize))
     scale: float = 1.0
     """Value of the objective = scale · (value in the model)."""
+
+    def first_block(self, p: int) -> int:
+        """First member of a pool."""
+        return int(self.pools[p].members[0])
+
+    def entries(self, stage: int) -> list[tuple[int, int, Variable]]:
+        """(pool, option, count) of the pools of one stage."""
+        if not self.by_stage:
+            for (p, o), variable in self.count.items():
+                self.by_stage.setdefault(int(self.instance.stage[self.first_block(p)]), []).append((p, o, variable))
+        return self.by_stage.get(stage, [])
 
     def add_variable(
         self, name: str, low: float = 0.0, high: float | None = None, *, is_integer: bool = False
@@ -77,6 +107,12 @@ class Program:
         variable: Variable = self.model.add_variable(name, low, high, kind)
         return variable
 
+    def add_time(self, name: str, stage: int, low: float = 0.0) -> Variable:
+        """A new variable for a time in a stage."""
+        variable = self.add_variable(name, low)
+        self.stage_of[variable.name] = stage
+        return variable
+
     def minimise(self, terms: Terms, *, scale: float = 1.0, constant: float = 0.0) -> None:
         """Sets the objective: terms and constant, in the model divided by the scale.
 
@@ -84,16 +120,25 @@ class Program:
         """
         self.scale = scale
         whole = [*terms, (self.add_variable("one", 1.0, 1.0), constant / scale)] if constant else terms
-        self.model.setObjective(pulp.LpAffineExpression(whole))
+        self.model.setObjective(linear(whole))
+
+    def parts(self) -> dict[str, int]:
+        """Variable → its stage, for those of one stage; empty where no stage has a time of its own."""
+        if not self.stage_totals:
+            return {}
+        found = {v.name: int(self.instance.stage[self.first_block(p)]) for (p, _), v in self.count.items()}
+        found |= {v.name: int(self.instance.stage[b]) for (b, _), v in self.take.items()}
+        found |= {v.name: stage for (stage, _, _), v in self.use.items()}
+        return found | self.stage_of
 
     def write(self, file: Path) -> None:
         """Writes the model as an MPS file."""
         self.model.writeMPS(str(file))
 
     def add_limit(self, name: str, terms: Terms, sense: str, rhs: float, *, meaning: Meaning) -> None:
-        """Adds the row of a limit; an elastic program may miss it at a price."""
+        """Adds the row of a limit; a soft one may be missed at a price."""
         signs = {"<=": (-1.0,), ">=": (1.0,), "=": (-1.0, 1.0)}[sense]
-        for sign in signs if self.elastic else ():
+        for sign in signs if self.soft(name) else ():
             size = max(abs(meaning.limit / meaning.factor), 1.0)
             variable = self.add_variable(f"s{len(self.slack)}")
             self.slack.append(Slack(name, variable, sign * size, rhs, meaning))
@@ -104,7 +149,7 @@ class Program:
         """Adds one row."""
         key = f"r{len(self.rows)}"
         self.rows[key] = name
-        row = pulp.LpConstraint(pulp.LpAffineExpression(terms), SENSES[sense], key, rhs)
+        row = pulp.LpConstraint(linear(terms), SENSES[sense], key, rhs)
         self.model.addConstraint(row)
 
     def bound(self, model_bound: float) -> float:
@@ -133,6 +178,14 @@ class Program:
                     name = self.use[key].name
                     values[name] = max(values.get(name, 0.0), float(len(found) > 0))
         return values
+
+
+def linear(terms: Terms) -> pulp.LpAffineExpression:
+    """The sum of the terms; PuLP itself would keep only the last factor of a variable that is named twice."""
+    factors: dict[Variable, float] = {}
+    for variable, value in terms:
+        factors[variable] = factors.get(variable, 0.0) + value
+    return pulp.LpAffineExpression(factors)
 
 
 def stage_class_option(instance: Instance, pool: Pool, option: int) -> tuple[int, int, int]:

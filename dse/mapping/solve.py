@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping as MappingABC
-from typing import Final, NamedTuple, get_args
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, get_args
 
 import pandas as pd
 
 from dse.cost.micro_batch import require_sequences
 from dse.cost.table import CostTable
-from dse.errors import InfeasibleError, SpecError, TimeLimitError
+from dse.errors import InfeasibleError, TimeLimitError
 from dse.mapping.baseline import Rule, rule_choice
+from dse.mapping.bound import simple_bound
+from dse.mapping.checks import check_limits, keeps_limits
 from dse.mapping.child import Answer, solve_model
 from dse.mapping.diagnose import arithmetic_causes, diagnose
-from dse.mapping.instance import Instance, make_instance, option_score_matrix
-from dse.mapping.limits import MappingLimits, check_limits, keeps_limits, read_limits
+from dse.mapping.goal import NAMES, SLACK, Metric, Objective, read_goal, single
+from dse.mapping.instance import Instance
+from dse.mapping.limits import LimitValue, MappingLimits
 from dse.mapping.model import Mapping, Status
-from dse.mapping.objective import Choice, energy_pj_per_token, sensitivity
-from dse.mapping.problem import Objective, build_program
+from dse.mapping.objective import Choice, goal_value, metric_values
+from dse.mapping.problem import MappingProblem, build_program, mapping_problem
 from dse.mapping.result import make_mapping
 from dse.spec.architecture import Architecture
-from dse.spec.suggest import did_you_mean
 from dse.workload.build import Workload
 
 FRACTIONS: Final = (0.0, 0.125, 0.25, 0.5, 0.75)
 """Digital fractions at which rules are compared with the solver's answer, besides those of the limits."""
-NAMES: Final[dict[Objective, str]] = {"sensitivity": "sensitivity", "energy": "energy_pj_per_token"}
 EXACT: Final = 1e-9
 """Gap that counts as none: rounding of sums."""
+POWER_ROUNDS: Final = 6
+"""Times that a limit on power is tightened where the program's necessary condition was not enough."""
+LIMIT_OF: Final[dict[Metric, str]] = {
+    "sensitivity": "max_sensitivity",
+    "energy": "max_energy_pj_per_token",
+    "bottleneck": "max_group_load_ns",
+    "layer_latency": "max_layer_latency_ns",
+}
+"""Metric → the limit that holds it."""
 
 
 class Candidate(NamedTuple):
@@ -53,7 +65,10 @@ def solve_mapping(
     arch: Architecture,
     *,
     objective: Objective = "sensitivity",
-    limits: MappingABC[str, float] | MappingLimits | None = None,
+    weights: MappingABC[str, float] | None = None,
+    order: Sequence[str] = (),
+    slack: float = SLACK,
+    limits: MappingABC[str, LimitValue] | MappingLimits | None = None,
     pins: MappingABC[str, str] | None = None,
     time_limit_s: float = 60.0,
     gap: float = 1e-4,
@@ -64,16 +79,21 @@ def solve_mapping(
 
     ``sensitivity``: the summed scores of the chosen options. ``energy``: energy per token of a step, with the load of
     an analog group shared evenly by its tiles, without the embedding look-up and without the power of flat-power
-    units other than the host. Value, gap and limits are recomputed from the placement; the answer is never worse
-    than a rule of ``baseline`` that keeps the limits (at the fractions of ``FRACTIONS`` and of the limits).
+    units other than the host. ``bottleneck``: work of the busiest group in a step. ``layer_latency``: the sum over
+    all stages of their slowest group. ``weighted``: a sum of these. ``lexicographic``: one after the other. Value,
+    gap and limits are recomputed from the placement; the answer is never worse than a rule of ``baseline`` that
+    keeps the limits (at the fractions of ``FRACTIONS`` and of the limits).
 
     Args:
         costs: table of ``cost_table(arch, workload)``.
         option_scores: block, group, precision, copies, score; options that are not listed are not used.
         workload: blocks, visits.
         arch: groups and composition.
-        objective: what is minimised.
-        limits: names of ``MappingLimits`` → number.
+        objective: what is minimised, one of ``goal.OBJECTIVES``.
+        weights: metric → factor, for ``weighted``.
+        order: metrics from the most important one, for ``lexicographic``.
+        slack: share by which each metric of the order may get worse for the next.
+        limits: names of ``MappingLimits`` → number (or names with numbers, or pairs of blocks).
         pins: as for ``resolve_pins``.
         time_limit_s: wall-clock limit of the solver [s].
         gap: relative gap at which the solver may stop.
@@ -88,31 +108,59 @@ def solve_mapping(
         InfeasibleError: no placement keeps the limits; the causes say which and by how much.
         TimeLimitError: the time passed before any placement was found.
     """
-    if objective not in NAMES:
-        known = ", ".join(NAMES)
-        raise SpecError(f"unknown objective {objective!r}{did_you_mean(objective, NAMES)} (objectives: {known})")
-    bounds = read_limits(limits)
+    goal = read_goal(objective, weights=weights, order=order, slack=slack)
     require_sequences(arch, workload)
-    score, listed = option_score_matrix(option_scores, workload, costs)
-    instance = make_instance(costs, workload, arch, score=score, listed=listed, pins=pins, point=point)
-    best, bound = search(instance, objective, bounds, time_limit_s=time_limit_s, gap=gap, seed=seed)
+    problem = mapping_problem(costs, option_scores, workload, arch, goal=goal, limits=limits, pins=pins, point=point)
+    solution = solve_problem(problem, time_limit_s=time_limit_s, gap=gap, seed=seed)
+    return solved(problem, solution, gap=gap, digests={"architecture": arch.digest, "workload": workload.digest})
+
+
+def solved(
+    problem: MappingProblem, solution: Solution, *, gap: float, digests: MappingABC[str, str] | None = None
+) -> Mapping:
+    """A solution as a mapping, with every number recomputed from the placement."""
+    instance, (value, origin, choice), bound = problem.instance, solution.best, solution.bound
     return make_mapping(
         instance,
-        best.choice,
-        objective=NAMES[objective],
-        value=best.value,
+        choice,
+        objective=problem.goal.name,
+        value=value,
         bound=bound,
-        status=status_of(best.value, bound, gap),
-        solver=best.origin,
-        arch=arch,
-        workload=workload,
-        binding=[c.limit for c in check_limits(instance, best.choice, bounds) if c.binds and c.is_limit],
+        status=status_of(value, bound, gap),
+        solver=origin,
+        digests=digests or {},
+        metrics={NAMES[name]: number for name, number in metric_values(instance, choice).items()},
+        checks=check_limits(instance, choice, problem.limits),
     )
 
 
-def search(
-    instance: Instance, objective: Objective, limits: MappingLimits, *, time_limit_s: float, gap: float, seed: int
-) -> Solution:
+def solve_problem(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: int) -> Solution:
+    """The best placement of a problem; of an order of metrics, one solution after the other.
+
+    Raises:
+        InfeasibleError: no placement keeps the limits.
+        TimeLimitError: the time passed before any placement was found.
+    """
+    begin = time.monotonic()
+
+    def left_s() -> float:
+        return max(time_limit_s - (time.monotonic() - begin), 0.1)
+
+    *earlier, last = problem.goal.order or (None,)
+    for metric in earlier:
+        own = dataclasses.replace(problem, goal=single(metric))
+        value = search(own, time_limit_s=left_s() / 2, gap=min(gap, problem.goal.slack), seed=seed).best.value
+        most = value + problem.goal.slack * abs(value)
+        name, known = LIMIT_OF[metric], getattr(problem.limits, LIMIT_OF[metric])
+        held: dict[str, Any] = {name: most if known is None else min(most, known)}
+        limits = dataclasses.replace(problem.limits, **held)
+        problem = dataclasses.replace(problem, limits=limits)
+    if last is not None:
+        problem = dataclasses.replace(problem, goal=single(last))
+    return search(problem, time_limit_s=left_s(), gap=gap, seed=seed)
+
+
+def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: int) -> Solution:
     """The better of the solver's placement and the best rule's, and a lower bound.
 
     Raises:
@@ -120,33 +168,50 @@ def search(
         TimeLimitError: the time passed before any placement was found.
     """
     begin = time.monotonic()
+    instance, goal, limits = problem.instance, problem.goal, problem.limits
     causes = arithmetic_causes(instance, limits)
     if causes:
         raise InfeasibleError(causes)
-    best = best_rule(instance, objective, limits)
-    program = build_program(instance, objective, limits)
-    answer = Answer(status="optimal", bound=None, solver="no block has a choice")
-    if program.pools:
-        left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
-        start = program.start(best.choice) if best else None
-        answer = solve_model(program.write, start=start, time_limit_s=left_s, gap=gap, seed=seed)
-    if answer.values or not program.pools:
+    best = best_rule(problem)
+    bound, tightened = simple_bound(instance, goal), limits
+    for _ in range(POWER_ROUNDS):
+        trial = dataclasses.replace(problem, limits=tightened)
+        program = build_program(trial)
+        answer = Answer(status="optimal", bound=None, solver="no block has a choice")
+        if program.pools:
+            left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
+            start = program.start(best.choice) if best else None
+            answer = solve_model(
+                program.write, start=start, parts=program.parts(), time_limit_s=left_s, gap=gap, seed=seed
+            )
+        if answer.bound is not None and tightened is limits:
+            bound = max(bound, program.bound(answer.bound))
+        if not (answer.values or not program.pools):
+            break
         choice = program.choice(answer.values)
-        found = Candidate(objective_value(instance, objective, choice), answer.solver, choice)
-        if keeps_limits(instance, choice, limits) and (best is None or found.value <= best.value):
-            best = found
+        found = Candidate(goal_value(instance, goal, choice), answer.solver, choice)
+        if keeps_limits(instance, choice, limits):
+            best = found if best is None or found.value <= best.value else best
+            break
+        if limits.max_power_mw is None:
+            break
+        tightened = with_less_power(tightened, instance, choice, limits.max_power_mw)
     if best is None:
-        if answer.status == "infeasible" or not program.pools:
-            raise InfeasibleError(diagnose(instance, limits, time_limit_s=time_limit_s, seed=seed))
+        if tightened is limits and (answer.status == "infeasible" or not program.pools):
+            raise InfeasibleError(diagnose(problem, time_limit_s=time_limit_s, seed=seed))
+        if answer.status == "failed":
+            raise TimeLimitError("the solver's process ended without an answer and no rule keeps the limits; `dse doctor` "
+                                 "checks the solvers")  # fmt: skip
         raise TimeLimitError(f"no mapping found within {time_limit_s:g} s; allow more time or loosen the limits")
-    if not program.pools:
-        return Solution(best, best.value)
-    return Solution(best, float("-inf") if answer.bound is None else min(program.bound(answer.bound), best.value))
+    return Solution(best, best.value if not program.pools else min(bound, best.value))
 
 
-def objective_value(instance: Instance, objective: Objective, choice: Choice) -> float:
-    """Value of the objective, without a solver."""
-    return (sensitivity if objective == "sensitivity" else energy_pj_per_token)(instance, choice)
+def with_less_power(limits: MappingLimits, instance: Instance, choice: Choice, most: float) -> MappingLimits:
+    """Limits of which a placement that draws too much power breaks the one on energy."""
+    drawn = check_limits(instance, choice, MappingLimits(max_power_mw=most))[-1].need
+    energy = metric_values(instance, choice)["energy"] * most / drawn
+    known = limits.max_energy_pj_per_token
+    return dataclasses.replace(limits, max_energy_pj_per_token=energy if known is None else min(energy, known))
 
 
 def status_of(value: float, bound: float, gap: float) -> Status:
@@ -157,8 +222,9 @@ def status_of(value: float, bound: float, gap: float) -> Status:
     return "within_gap" if found <= gap * (1 + 1e-6) + EXACT else "time_limit"
 
 
-def best_rule(instance: Instance, objective: Objective, limits: MappingLimits) -> Candidate | None:
+def best_rule(problem: MappingProblem) -> Candidate | None:
     """The best placement of a rule that fits and keeps the limits, or None."""
+    instance, limits = problem.instance, problem.limits
     n_experts = int(instance.is_expert.sum())
     fractions = list(FRACTIONS)
     if limits.digital_fraction is not None:
@@ -173,7 +239,7 @@ def best_rule(instance: Instance, objective: Objective, limits: MappingLimits) -
             choice = rule_choice(instance, rule, fraction)
         except InfeasibleError:
             continue
-        value = objective_value(instance, objective, choice)
+        value = goal_value(instance, problem.goal, choice)
         if (best is None or value < best.value) and keeps_limits(instance, choice, limits):
             best = Candidate(value, f"rule {rule} at digital fraction {fraction:g}", choice)
     return best

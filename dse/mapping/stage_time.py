@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,40 +19,43 @@ Entries = list[tuple[int, int, Variable]]
 """(pool, option, count) of the pools of one stage."""
 
 
-class StageRows(NamedTuple):
-    """Time of one stage [unit_ns], and of each of its groups as terms and a constant."""
-
-    total: Variable
-    groups: list[tuple[Terms, float]]
-
-
-def add_stage_time(program: Program, at: tuple[int, int], loads: GroupLoads, unit_ns: float) -> StageRows:
-    """The time of one stage of one kind of step [unit_ns] and the rows that keep it above the times of its groups.
+def stage_total(program: Program, at: tuple[int, int], loads: GroupLoads, unit_ns: float) -> Variable:
+    """The time of one stage of one kind of step [unit_ns], with the rows that keep it above the times of its groups.
 
     Args:
-        program: gets the rows.
+        program: gets the rows, once.
         at: index of the step and of the stage.
         loads: of the blocks that have one option.
         unit_ns: what times are divided by.
     """
+    known = program.stage_totals.get(at)
+    if known is not None:
+        return known
     (step, stage), instance = at, program.instance
     name = stage_name(instance, at)
-    entries = [
-        (p, o, v) for (p, o), v in program.count.items() if int(instance.stage[program.pools[p].members[0]]) == stage
-    ]
-    total = program.add_variable(f"t{step}_{stage}")
-    groups: list[tuple[Terms, float]] = []
-    for group in range(len(instance.groups)):
-        groups.append(add_group_time(program, (step, stage, group), entries, loads, unit_ns))
+    total = program.stage_totals[at] = program.add_time(f"t{step}_{stage}", stage)
+    groups = stage_groups(program, at, loads, unit_ns)
     if instance.side_by_side[stage]:
         for label, (terms, constant) in zip(instance.groups, groups, strict=True):
-            program.add_row(f"time[{name}, {label}]", [(total, 1.0), *negative(terms)], ">=", constant)
+            if terms or constant:
+                program.add_row(f"time[{name}, {label}]", [(total, 1.0), *negative(terms)], ">=", constant)
     else:
         merged = [term for terms, _ in groups for term in terms]
         constant = sum(constant for _, constant in groups)
         program.add_row(f"time[{name}]", [(total, 1.0), *negative(merged)], ">=", constant)
     add_envelope(program, at, total, loads, unit_ns)
-    return StageRows(total, groups)
+    return total
+
+
+def stage_groups(program: Program, at: tuple[int, int], loads: GroupLoads, unit_ns: float) -> list[tuple[Terms, float]]:
+    """Time of each group in one stage [unit_ns] as terms and a constant, with the rows that bound its parts."""
+    if at not in program.stage_groups:
+        entries = program.entries(at[1])
+        program.stage_groups[at] = [
+            add_group_time(program, (*at, group), entries, loads, unit_ns)
+            for group in range(len(program.instance.groups))
+        ]
+    return program.stage_groups[at]
 
 
 def stage_name(instance: Instance, at: tuple[int, int]) -> str:
@@ -69,9 +71,7 @@ def add_envelope(program: Program, at: tuple[int, int], total: Variable, loads: 
     For a stage of one pool with two options, its time is a function of one count. Where group times cross between
     two whole counts, or a launch begins, the relaxation of the other rows is far too low.
     """
-    entries = [
-        (p, o, v) for (p, o), v in program.count.items() if program.instance.stage[program.pools[p].members[0]] == at[1]
-    ]
+    entries = program.entries(at[1])
     if len(entries) != 2 or program.pools[entries[0][0]].size < 2:
         return
     (p, first, _), (_, second, variable) = entries
@@ -148,18 +148,30 @@ def add_group_time(
     compute += terms_of(step.host_ns, entries) if group == instance.host else []
     if not own and not compute:
         return [], float(loads.total_ns()[here]) / unit_ns
-    busy = program.add_variable(f"b{index}_{stage}_{group}", float(loads.path[here]) / unit_ns)
-    fixed = program.add_variable(f"f{index}_{stage}_{group}", float(loads.fixed[here]) / unit_ns)
-    for kind, terms, constant in (
+    parts = [
         ("compute", compute, loads.compute[here]),
         ("memory", terms_of(step.fetch_ns, own), loads.fetch[here]),
         ("buffer", terms_of(step.buffer_ns, own), loads.buffer[here]),
-    ):
-        if kind == "buffer" and not terms and not constant:
-            continue
+    ]
+    parts = [part for part in parts if part[1] or part[2]]
+    added, added_ns = terms_of(step.added_ns, own), float(loads.added[here])
+    if len(parts) <= 1 and not has_start(instance, program, own, loads, here):
+        terms, constant = (parts[0][1], float(parts[0][2])) if parts else ([], 0.0)
+        return [*terms, *added], (constant + added_ns) / unit_ns
+    busy = program.add_time(f"b{index}_{stage}_{group}", stage, float(loads.path[here]) / unit_ns)
+    fixed = program.add_time(f"f{index}_{stage}_{group}", stage, float(loads.fixed[here]) / unit_ns)
+    for kind, terms, constant in parts:
         program.add_row(f"{kind}[{name}]", [(busy, 1.0), *negative(terms)], ">=", float(constant) / unit_ns)
     add_use(program, own, busy, fixed, unit_ns)
-    return [(busy, 1.0), (fixed, 1.0), *terms_of(step.added_ns, own)], float(loads.added[here]) / unit_ns
+    return [(busy, 1.0), (fixed, 1.0), *added], added_ns / unit_ns
+
+
+def has_start(instance: Instance, program: Program, own: Entries, loads: GroupLoads, here: tuple[int, int]) -> bool:
+    """Whether a group in a stage has a path or a fixed time, which count as soon as one block is there."""
+    if loads.path[here] or loads.fixed[here]:
+        return True
+    at = [(program.first_block(p), o) for p, o, _ in own]
+    return any(instance.path_ns[cell] or instance.fixed_ns[cell] for cell in at)
 
 
 def add_use(program: Program, own: Entries, busy: Variable, fixed: Variable, unit_ns: float) -> None:
@@ -174,7 +186,7 @@ def add_use(program: Program, own: Entries, busy: Variable, fixed: Variable, uni
         if path <= busy.lowBound and launch <= fixed.lowBound:
             continue
         key = stage_class_option(instance, pool, option)
-        name = f"{instance.blocks[pool.members[0]].name}, {option}"
+        name = f"{instance.names[pool.members[0]]}, {option}"
         if key not in program.use:
             program.use[key] = program.add_variable(f"y{len(program.use)}", 0.0, 1.0, is_integer=not all_single)
         if key not in bounded:
@@ -192,14 +204,14 @@ def tie_use(program: Program, p: int, option: int, variable: Variable) -> None:
     use = program.use[stage_class_option(instance, pool, option)]
     if p not in program.named:
         row = [(variable, 1.0), (use, -float(pool.size))]
-        program.add_row(f"use[{instance.blocks[pool.members[0]].name}, {option}]", row, "<=", 0.0)
+        program.add_row(f"use[{instance.names[pool.members[0]]}, {option}]", row, "<=", 0.0)
         return
     others = pool.options[:-1].tolist()
     for b in pool.members.tolist():
         is_last = option not in others
         row = [(program.take[b, o], -1.0 if is_last else 1.0) for o in (others if is_last else [option])]
         row.append((use, -1.0))
-        program.add_row(f"use[{instance.blocks[b].name}, {option}]", row, "<=", -1.0 if is_last else 0.0)
+        program.add_row(f"use[{instance.names[b]}, {option}]", row, "<=", -1.0 if is_last else 0.0)
 
 
 def negative(terms: Iterable[tuple[Variable, float]]) -> Terms:

@@ -1,6 +1,6 @@
 """What the solver processes share: their arguments, and the JSON lines they answer with.
 
-A solver process runs as ``python -m dse.mapping.worker_highs MODEL.mps START.json TIME_LIMIT_S GAP SEED``. Lines:
+A solver process runs as ``python -m dse.mapping.worker_highs MODEL.mps HINTS.json TIME_LIMIT_S GAP SEED``. Lines:
 ``{"event": "relaxation", "status", "bound"}``, then ``{"event": "solution", "status", "bound", "values", "solver"}``;
 status is ``optimal``, ``infeasible``, ``time_limit`` or ``failed``.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -25,13 +25,22 @@ class Task:
     time_limit_s: float
     gap: float
     seed: int
+    parts: dict[str, int] = field(default_factory=dict)
+    """Variable → the part of the program it belongs to, where it falls into parts but for a few rows."""
 
 
 def read_task(arguments: list[str]) -> Task:
     """The task on a command line."""
     model, start, time_limit_s, gap, seed = arguments
-    values = json.loads(Path(start).read_text(encoding="utf-8"))
-    return Task(model=model, start=values, time_limit_s=float(time_limit_s), gap=float(gap), seed=int(seed))
+    hints = json.loads(Path(start).read_text(encoding="utf-8"))
+    return Task(
+        model=model,
+        start=hints["start"],
+        parts=hints["parts"],
+        time_limit_s=float(time_limit_s),
+        gap=float(gap),
+        seed=int(seed),
+    )
 
 
 def open_answers() -> TextIO:

@@ -30,6 +30,30 @@ def mapping_text(mapping: Mapping, workload: Workload, share: float) -> str:
     )
 
 
+def problem_text(mapping: Mapping) -> str:
+    """The result of ``dse map --problem``."""
+    counts = mapping.frame().groupby(["group", "precision", "copies"], sort=False).size().reset_index()
+    rows = [[str(cell) for cell in row] for row in counts.itertuples(index=False, name=None)]
+    metrics = [[name, significant(value)] for name, value in mapping.metrics.items()]
+    limits = [
+        [str(check["limit"]), significant(check["need"]), "of", significant(check["have"]), str(check["unit"])]
+        for check in mapping.limits
+    ]
+    return "\n".join(
+        [
+            wrapped(f"status: {mapping.status}; {objective_text(mapping)}"),
+            wrapped(f"placed by: {mapping.solver}"),
+            "",
+            align(rows, ["group", "precision", "copies", "blocks"], right={2, 3}),
+            "",
+            align(metrics, right={1}),
+            "",
+            align(limits, right={1, 3}),
+            wrapped("binding: " + (", ".join(mapping.binding) or "nothing")),
+        ]
+    )
+
+
 def objective_text(mapping: Mapping) -> str:
     """What was minimised, its value and how far that is proven."""
     is_energy = mapping.objective == "energy_pj_per_token"

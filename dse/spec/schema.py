@@ -10,15 +10,17 @@ from functools import cache
 from itertools import pairwise
 from typing import Any, Final, Literal, get_args
 
+from dse.spec import mapping_problem
 from dse.spec.architecture import ArchitectureSpec
 from dse.spec.device import Device
 from dse.spec.fields import fields_of
+from dse.spec.mapping_problem import MappingProblemSpec
 from dse.spec.provenance import Evidence
 from dse.spec.scenario import WorkloadSpec
 from dse.spec.space import SpaceSpec
 from dse.spec.translate import adapter
 
-SchemaKind = Literal["arch", "device", "workload", "space"]
+SchemaKind = Literal["arch", "device", "workload", "space", "problem"]
 Schema = dict[str, Any]
 
 FILE_NAMES: Final[dict[SchemaKind, str]] = {
@@ -26,6 +28,7 @@ FILE_NAMES: Final[dict[SchemaKind, str]] = {
     "device": "device.schema.json",
     "workload": "workload.schema.json",
     "space": "space.schema.json",
+    "problem": "problem.schema.json",
 }
 """Name of the schema file of each kind."""
 
@@ -34,12 +37,14 @@ _CLASSES: Final[dict[SchemaKind, type]] = {
     "device": Device,
     "workload": WorkloadSpec,
     "space": SpaceSpec,
+    "problem": MappingProblemSpec,
 }
 _TITLES: Final[dict[SchemaKind, str]] = {
     "arch": "Architecture",
     "device": "Memory device",
     "workload": "Workload",
     "space": "Space of designs",
+    "problem": "Mapping problem",
 }
 _ORIGIN_PARTS: Final[Schema] = {
     "source": {"type": "string", "description": "Where the values come from."},
@@ -65,6 +70,8 @@ def json_schema(kind: SchemaKind) -> Schema:
     A value may also be ``{value, source, evidence, spread_fraction}``; a file with ``extends`` need not be complete.
     """
     raw = copy.deepcopy(adapter(_CLASSES[kind]).json_schema())
+    if kind == "problem":
+        return described_schema(raw, _TITLES[kind])
     parts: Schema = raw.pop("$defs", {})
     parts["File"] = raw
     described = {spec_class.__name__: spec_class for spec_class in _all_classes(_CLASSES[kind])}
@@ -81,6 +88,19 @@ def json_schema(kind: SchemaKind) -> Schema:
         "else": {"$ref": "#/$defs/File"},
         "$defs": {**complete, **partial, **_ORIGIN_PARTS},
     }
+
+
+def described_schema(raw: Schema, title: str) -> Schema:
+    """The plain schema of a class whose values carry no origin, with the docstrings of its fields."""
+    parts = {**raw.get("$defs", {}), MappingProblemSpec.__name__: raw}
+    for name, part in parts.items():
+        spec_class: type = getattr(mapping_problem, name)
+        texts = field_descriptions(spec_class)
+        part["description"] = inspect.cleandoc(spec_class.__doc__ or "")
+        for key, schema in part["properties"].items():
+            schema.pop("title", None)
+            schema["description"] = texts[key]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **raw, "title": title}
 
 
 def _all_classes(spec_class: type) -> list[type]:

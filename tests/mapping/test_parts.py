@@ -9,7 +9,7 @@ from dse.errors import SpecError
 from dse.mapping.instance import Instance, make_instance, option_score_matrix
 from dse.mapping.limits import MappingLimits, read_limits
 from dse.mapping.objective import group_loads, stage_ns, step_ns
-from dse.mapping.pools import distribute, fixed_choice, make_pools
+from dse.mapping.pools import Pool, distribute, fixed_choice, make_pools
 from dse.mapping.stage_time import lower_hull, times_by_count
 from dse.sensitivity.options import option_scores
 from dse.sensitivity.score import score_blocks
@@ -27,6 +27,10 @@ def make(
         option_scores(score_blocks(workload, "random"), workload, arch), workload, costs
     )
     return make_instance(costs, workload, arch, score=score, listed=listed)
+
+
+def pools_of(instance: Instance, *, with_costs: bool) -> tuple[Pool, ...]:
+    return make_pools(instance, with_costs=with_costs, alone=np.zeros(len(instance.names), dtype=bool))
 
 
 @pytest.mark.parametrize(
@@ -50,11 +54,11 @@ def test_limits_may_be_given_ready_made() -> None:
 
 
 def test_equal_visits_make_one_pool_per_layer_and_skewed_ones_one_per_expert() -> None:
-    assert [pool.size for pool in make_pools(make(), with_energy=True)] == [5, 5]
+    assert [pool.size for pool in pools_of(make(), with_costs=True)] == [5, 5]
     skewed = make(routing=Routing(kind="zipf", zipf_exponent=1.0))
-    assert sum(pool.size for pool in make_pools(skewed, with_energy=True)) == 10
-    assert len(make_pools(skewed, with_energy=True)) > 2
-    assert [pool.size for pool in make_pools(skewed, with_energy=False)] == [5, 5]
+    assert sum(pool.size for pool in pools_of(skewed, with_costs=True)) == 10
+    assert len(pools_of(skewed, with_costs=True)) > 2
+    assert [pool.size for pool in pools_of(skewed, with_costs=False)] == [5, 5]
 
 
 @pytest.mark.parametrize("counts", [(5, 0), (2, 3), (0, 5)])
@@ -68,7 +72,7 @@ def test_three_options_are_dealt_out_as_well_as_possible(counts: tuple[int, int,
 
 
 def check_dealing(instance: Instance, counts: np.ndarray) -> None:
-    pool = make_pools(instance, with_energy=True)[0]
+    pool = pools_of(instance, with_costs=True)[0]
     dealt = distribute(instance, pool, counts)
     assert [int((dealt == option).sum()) for option in pool.options] == counts.tolist()
     score = instance.score[pool.members]
@@ -81,7 +85,7 @@ def check_dealing(instance: Instance, counts: np.ndarray) -> None:
 @pytest.mark.parametrize("composition", ["serial", "overlapped", "pipelined"])
 def test_times_by_count_are_those_of_the_placements(composition: str) -> None:
     instance = make(composition=composition)
-    pool, fixed = make_pools(instance, with_energy=True)[0], fixed_choice(instance)
+    pool, fixed = pools_of(instance, with_costs=True)[0], fixed_choice(instance)
     first, second = pool.options.tolist()
     loads = group_loads(instance, instance.steps[0], fixed, fixed >= 0)
     times = times_by_count(instance, instance.steps[0], pool, (first, second), loads)
@@ -105,5 +109,5 @@ def test_the_hull_lies_below_all_values() -> None:
 def test_working_side_by_side_is_never_slower() -> None:
     serial, overlapped = make(composition="serial"), make(composition="overlapped")
     choice = np.where(fixed_choice(serial) >= 0, fixed_choice(serial), 0)
-    choice[make_pools(serial, with_energy=True)[0].members[:2]] = 1
+    choice[pools_of(serial, with_costs=True)[0].members[:2]] = 1
     assert step_ns(overlapped, choice) <= step_ns(serial, choice)

@@ -17,11 +17,12 @@ from dse.evaluation.run import evaluate
 from dse.mapping import solve
 from dse.mapping.baseline import SOURCES, Rule, rule_mapping
 from dse.mapping.child import Answer, read_answer, run_until, solve_model
+from dse.mapping.goal import Metric, single
 from dse.mapping.instance import make_instance, option_score_matrix
 from dse.mapping.limits import MappingLimits
 from dse.mapping.model import Mapping
-from dse.mapping.objective import energy_pj_per_token
-from dse.mapping.problem import build_program
+from dse.mapping.objective import energy_pj_per_token, goal_value
+from dse.mapping.problem import MappingProblem, build_program
 from dse.mapping.solve import solve_mapping
 from dse.sensitivity.options import option_scores
 from dse.sensitivity.score import score_blocks
@@ -73,7 +74,7 @@ CASES = [
 
 @pytest.mark.parametrize("objective", ["sensitivity", "energy"])
 @pytest.mark.parametrize("case", range(len(CASES)))
-def test_equals_the_best_of_all_placements(objective: solve.Objective, case: int) -> None:
+def test_equals_the_best_of_all_placements(objective: Metric, case: int) -> None:
     n_analog, n_digital_groups, composition, copies, capacity, limits = CASES[case]
     arch, workload = make_arch(n_analog, n_digital_groups, composition), make_workload()
     costs, scores = make_costs(arch, workload, case, capacity=capacity, copies=copies), scores_of(workload, case)
@@ -133,7 +134,7 @@ def test_least_sensitivity_within_an_energy_limit_equals_the_best_of_all_placeme
 
 
 @pytest.mark.parametrize("objective", ["sensitivity", "energy"])
-def test_skewed_routing_equals_the_best_of_all_placements(objective: solve.Objective) -> None:
+def test_skewed_routing_equals_the_best_of_all_placements(objective: Metric) -> None:
     arch, workload = make_arch(), make_workload(2, 4, routing=Routing(kind="zipf", zipf_exponent=1.0))
     costs, scores = make_costs(arch, workload, 3, capacity={"a0": 10.0}), scores_of(workload)
     options = option_scores(scores, workload, arch)
@@ -142,7 +143,7 @@ def test_skewed_routing_equals_the_best_of_all_placements(objective: solve.Objec
     index = {option: i for i, option in enumerate(costs.options)}
     values = []
     for placement in placements(arch, workload, costs):
-        choice = np.array([index[placement[block.name]] for block in instance.blocks])
+        choice = np.array([index[placement[name]] for name in instance.names])
         is_energy = objective == "energy"
         values.append(energy_pj_per_token(instance, choice) if is_energy else total_score(scores, placement))
     limits = {"max_digital_experts": 5.0}
@@ -189,9 +190,7 @@ def test_a_global_budget_alone_gives_the_global_rule() -> None:
     rule=st.sampled_from(sorted(SOURCES)),
     fraction=st.sampled_from([0.0, 0.25, 0.5, 0.75]),
 )
-def test_never_worse_than_a_rule(
-    seed: int, slots: int, objective: solve.Objective, rule: Rule, fraction: float
-) -> None:
+def test_never_worse_than_a_rule(seed: int, slots: int, objective: Metric, rule: Rule, fraction: float) -> None:
     arch, workload = make_arch(2, 2), make_workload(2, 4)
     capacity = {"a0": 2.0 * slots, "a1": 4.0, "m1": 6.0}
     costs, scores = make_costs(arch, workload, seed, capacity=capacity), scores_of(workload, seed)
@@ -209,7 +208,7 @@ def test_never_worse_than_a_rule(
 
 
 @pytest.mark.parametrize("objective", ["sensitivity", "energy"])
-def test_permuting_experts_changes_nothing(objective: solve.Objective) -> None:
+def test_permuting_experts_changes_nothing(objective: Metric) -> None:
     arch, workload = make_arch(), make_workload(2, 6)
     costs, scores = make_costs(arch, workload, 2, capacity={"a0": 14.0}), scores_of(workload)
     permuted = scores.copy()
@@ -245,7 +244,7 @@ def test_capacity_alone_binds() -> None:
         ("energy", {"digital_fraction": 0.625}, 5),
     ],
 )
-def test_a_budget_alone_binds(objective: solve.Objective, limits: dict[str, float], count: int) -> None:
+def test_a_budget_alone_binds(objective: Metric, limits: dict[str, float], count: int) -> None:
     arch, workload = make_arch(), make_workload(2, 4)
     costs = make_costs(arch, workload)
     options = option_scores(scores_of(workload), workload, arch)
@@ -358,9 +357,10 @@ class TestDeadline:
         assert 0 < mapping.bound < mapping.value
         assert 0 < mapping.gap < 1
 
-    def test_without_any_bound_the_gap_is_unknown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_an_answer_the_bound_is_that_of_every_block_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
         mapping = self.solve_with(Answer(status="time_limit", bound=None), monkeypatch, {"digital_fraction": 0.25})
-        assert (mapping.status, mapping.gap) == ("time_limit", float("inf"))
+        # by hand: every block may be digital, where its score is 0
+        assert (mapping.status, mapping.bound, mapping.gap) == ("time_limit", 0.0, 1.0)
 
     def test_without_any_placement_the_time_limit_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         limits = {"max_sensitivity_share": 0.45, "max_digital_experts": 2}
@@ -380,7 +380,7 @@ class TestDeadline:
 
 
 @pytest.mark.parametrize("objective", ["sensitivity", "energy"])
-def test_both_solvers_agree(objective: solve.Objective) -> None:
+def test_both_solvers_agree(objective: Metric) -> None:
     arch, workload = make_arch(), make_workload(2, 4)
     costs = make_costs(arch, workload, capacity={"a0": 12.0})
     score, listed = option_score_matrix(option_scores(scores_of(workload), workload, arch), workload, costs)
@@ -390,9 +390,9 @@ def test_both_solvers_agree(objective: solve.Objective) -> None:
     def value(write: Callable[[Path], None], solver: str) -> float:
         answer = solve_model(write, time_limit_s=20, gap=0.0, seed=0, solver=solver)
         assert answer.status == "optimal"
-        return solve.objective_value(instance, objective, program.choice(answer.values))
+        return goal_value(instance, single(objective), program.choice(answer.values))
 
-    program = build_program(instance, objective, limits)
+    program = build_program(MappingProblem(instance=instance, goal=single(objective), limits=limits))
     assert value(program.write, "cbc") == pytest.approx(value(program.write, "highs"), rel=1e-9)
 
 
@@ -400,7 +400,8 @@ def test_rows_keep_their_meaning(arch: Architecture, workload: Workload) -> None
     costs = make_costs(arch, workload, capacity={"a0": 100.0})
     score, listed = option_score_matrix(option_scores(scores_of(workload), workload, arch), workload, costs)
     instance = make_instance(costs, workload, arch, score=score, listed=listed)
-    program = build_program(instance, "energy", MappingLimits(max_digital_experts_per_layer=2, max_sensitivity=1))
+    limits = MappingLimits(max_digital_experts_per_layer=2, max_sensitivity=1)
+    program = build_program(MappingProblem(instance=instance, goal=single("energy"), limits=limits))
     names = set(program.rows.values())
     expected = {"capacity[a0]", "capacity[m0]", "max_digital_experts_per_layer[1]", "max_sensitivity"}
     assert expected | {"time[0.experts, a0]", "memory[0.experts, d0]"} <= names
@@ -411,8 +412,10 @@ def test_a_start_says_the_same_as_its_placement() -> None:
     costs = make_costs(arch, workload)
     score, listed = option_score_matrix(option_scores(scores_of(workload), workload, arch), workload, costs)
     instance = make_instance(costs, workload, arch, score=score, listed=listed)
-    program = build_program(instance, "energy", MappingLimits(max_sensitivity=100))
-    rule = solve.best_rule(instance, "sensitivity", MappingLimits(digital_fraction=0.5))
+    problem = MappingProblem(instance=instance, goal=single("energy"), limits=MappingLimits(max_sensitivity=100))
+    program = build_program(problem)
+    limits = MappingLimits(digital_fraction=0.5)
+    rule = solve.best_rule(MappingProblem(instance=instance, goal=single("sensitivity"), limits=limits))
     assert rule is not None
     again = program.choice(program.start(rule.choice))
     assert energy_pj_per_token(instance, again) == pytest.approx(energy_pj_per_token(instance, rule.choice))
