@@ -124,7 +124,7 @@ def show_options(sub: argparse.ArgumentParser) -> None:
 
 def schema_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse schema``."""
-    sub.add_argument("kind", choices=["arch", "device", "workload", "space"], help="kind of spec")
+    sub.add_argument("kind", choices=["arch", "device", "workload", "space", "problem"], help="kind of spec")
     add_output(sub, "write the schema there")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from dse.commands.argument_types import number
 from dse.errors import SpecError
 from dse.mapping.goal import METRICS, OBJECTIVES, SLACK, Objective
-from dse.mapping.limits import LimitValue
+
+if TYPE_CHECKING:
+    from dse.mapping.limits import LimitValue
 
 NUMBERS: Final[dict[str, str]] = {
     "max_sensitivity": "largest sum of scores on analog cores",
@@ -45,7 +47,7 @@ def add_objective(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--order", type=lambda text: text.split(","), default=[], metavar="A,B",
                      help="metrics for --objective lexicographic, the most important first")  # fmt: skip
     sub.add_argument("--slack", type=number(0.0, 1.0), metavar="X",
-                     help=f"share by which each metric of --order may get worse for the next (default {SLACK:g})")  # fmt: skip
+                     help=f"share that a metric of --order may lose for the next (default {SLACK:g})")  # fmt: skip
 
 
 def add_limits(sub: argparse.ArgumentParser) -> None:

@@ -200,8 +200,8 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
         if tightened is limits and (answer.status == "infeasible" or not program.pools):
             raise InfeasibleError(diagnose(problem, time_limit_s=time_limit_s, seed=seed))
         if answer.status == "failed":
-            raise TimeLimitError("the solver's process ended without an answer and no rule keeps the limits; `dse doctor` "
-                                 "checks the solvers")  # fmt: skip
+            message = "the solver's process ended without an answer, and no rule keeps the limits"
+            raise TimeLimitError(f"{message}; `dse doctor` checks the installation")
         raise TimeLimitError(f"no mapping found within {time_limit_s:g} s; allow more time or loosen the limits")
     return Solution(best, best.value if not program.pools else min(bound, best.value))
 

@@ -94,8 +94,8 @@ def one_of(record: Mapping[str, Any], wanted: str, shown: str) -> tuple[dict[str
     instances = record["instances"] if isinstance(record["instances"], list) else []
     names = [entry.get("id", "") for entry in instances if isinstance(entry, dict)]
     if wanted not in names and (wanted or len(names) != 1):
-        hint = did_you_mean(wanted, names) if wanted else ""
-        message = f"expected FILE#ID with one of its problems{hint} (there are {', '.join(names) or 'none'})"
+        hint = did_you_mean(wanted, names) if wanted else f" ({', '.join(names) or 'there are none'})"
+        message = f"expected FILE#ID with one of its problems{hint}"
         raise SpecError([Problem(message, "instances", shown)])
     index = names.index(wanted) if wanted else 0
     given = {"format": record["format"]} if "format" in record else {}
