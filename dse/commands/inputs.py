@@ -10,8 +10,8 @@ from dse.commands.output import tell
 from dse.cost.table import cost_table
 from dse.errors import Problem, SpecError
 from dse.mapping.baseline import Rule, rule_mapping
-from dse.mapping.goal import SLACK, Objective
 from dse.mapping.limits import LimitValue
+from dse.mapping.metrics import SLACK, Objective
 from dse.mapping.model import Mapping as BlockMapping
 from dse.mapping.model import load_mapping
 from dse.mapping.solve import solve_mapping

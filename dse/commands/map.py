@@ -12,7 +12,7 @@ from dse.commands.output import emit, output_file, tell, writing
 from dse.cost.warnings import architecture_warnings
 from dse.errors import SpecError
 from dse.mapping.from_file import problem_from_file
-from dse.mapping.goal import SLACK
+from dse.mapping.metrics import SLACK
 from dse.mapping.model import Mapping
 from dse.mapping.pack import pack
 from dse.mapping.problem_answer import problem_answer

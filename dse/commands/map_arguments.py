@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from dse.commands.argument_types import number
 from dse.errors import SpecError
-from dse.mapping.goal import METRICS, OBJECTIVES, SLACK, Objective
+from dse.mapping.metrics import METRICS, OBJECTIVES, SLACK, Objective
 
 if TYPE_CHECKING:
     from dse.mapping.limits import LimitValue

@@ -12,7 +12,7 @@ from dse.cost.table import cost_table
 from dse.evaluation.result import Evaluation
 from dse.evaluation.run import evaluate
 from dse.exploration.space import AccuracyPlan
-from dse.mapping.goal import Objective
+from dse.mapping.metrics import Objective
 from dse.mapping.model import Mapping
 from dse.mapping.solve import solve_mapping
 from dse.noise.result import AccuracyReport

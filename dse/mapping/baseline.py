@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from dse.cost.table import CostTable, cost_table
 from dse.errors import Cause, InfeasibleError, SpecError
 from dse.mapping.checks import check_limits
-from dse.mapping.goal import NAMES
 from dse.mapping.instance import Indices, Instance, make_instance
 from dse.mapping.limits import MappingLimits
+from dse.mapping.metrics import NAMES
 from dse.mapping.model import Mapping
 from dse.mapping.objective import Choice, metric_values, sensitivity
 from dse.mapping.result import make_mapping

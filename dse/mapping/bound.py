@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.mapping.goal import Goal, Metric
+from dse.mapping.goal import Goal
 from dse.mapping.instance import Instance
+from dse.mapping.metrics import Metric
 from dse.mapping.objective import GroupLoads, group_loads, stage_ns
 from dse.mapping.pools import fixed_choice
 from dse.mapping.step_tables import StepTables

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.mapping.bound import fixed_loads
-from dse.mapping.goal import Metric
 from dse.mapping.instance import Instance
+from dse.mapping.metrics import Metric
 from dse.mapping.objective import busy_ns, energy_pj_per_token, stage_ns, step_ns
 from dse.mapping.pools import fixed_choice
 from dse.mapping.program import MetricTerms, Program, Terms, Variable

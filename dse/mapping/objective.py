@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.mapping.goal import Goal, Metric
+from dse.mapping.goal import Goal
 from dse.mapping.instance import Instance
+from dse.mapping.metrics import Metric
 from dse.mapping.step_tables import StepTables
 
 Array = NDArray[np.float64]

@@ -18,9 +18,10 @@ from dse.mapping.bound import simple_bound
 from dse.mapping.checks import check_limits, keeps_limits
 from dse.mapping.child import Answer, solve_model
 from dse.mapping.diagnose import arithmetic_causes, diagnose
-from dse.mapping.goal import NAMES, SLACK, Metric, Objective, read_goal, single
+from dse.mapping.goal import read_goal, single
 from dse.mapping.instance import Instance
 from dse.mapping.limits import LimitValue, MappingLimits
+from dse.mapping.metrics import NAMES, SLACK, Metric, Objective
 from dse.mapping.model import Mapping, Status
 from dse.mapping.objective import Choice, goal_value, metric_values
 from dse.mapping.problem import MappingProblem, build_program, mapping_problem

@@ -17,9 +17,10 @@ from dse.evaluation.run import evaluate
 from dse.mapping import solve
 from dse.mapping.baseline import SOURCES, Rule, rule_mapping
 from dse.mapping.child import Answer, read_answer, run_until, solve_model
-from dse.mapping.goal import Metric, single
+from dse.mapping.goal import single
 from dse.mapping.instance import make_instance, option_score_matrix
 from dse.mapping.limits import MappingLimits
+from dse.mapping.metrics import Metric
 from dse.mapping.model import Mapping
 from dse.mapping.objective import energy_pj_per_token, goal_value
 from dse.mapping.problem import MappingProblem, build_program
