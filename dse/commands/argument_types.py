@@ -22,9 +22,11 @@ def whole(low: int) -> Callable[[str], int]:
     return read
 
 
-def number(low: float, high: float = math.inf) -> Callable[[str], float]:
+def number(low: float = -math.inf, high: float = math.inf) -> Callable[[str], float]:
     """Reads finite numbers from ``low`` to ``high``."""
     said = f">= {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
+    if math.isinf(low):
+        said = "that is finite"
 
     def read(text: str) -> float:
         try:
@@ -36,6 +38,22 @@ def number(low: float, high: float = math.inf) -> Callable[[str], float]:
         return value
 
     return read
+
+
+def positive(text: str) -> float:
+    """Reads a finite number > 0."""
+    value = number(0.0)(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"give a number > 0 (got {text})")
+    return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Reads names separated by commas."""
+    found = tuple(part.strip() for part in text.split(","))
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"give names separated by commas (got {text!r})")
+    return found
 
 
 def numbers(text: str) -> list[float]:

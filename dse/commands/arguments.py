@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
-from dse.commands.argument_types import chips, number, numbers, whole
+from dse.commands.argument_types import chips, names, number, numbers, positive, whole
 from dse.commands.map_arguments import add_limits, add_objective
 from dse.errors import SpecError
 
@@ -209,12 +209,34 @@ def whatif_options(sub: argparse.ArgumentParser) -> None:
 
 def accuracy_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse accuracy``."""
-    evaluate_options(sub)
+    add_pair(sub)
+    sub.add_argument("--mapping", metavar="FILE", help="mapping.json of `dse map -o`")
+    add_rules(sub, limited="solver and measurement; no chip is begun later", default_s=None)
+    add_output(sub, "write the JSON document there")
     add_measurement(sub, draws=12)
     sub.add_argument("--scale", type=number(0.0), default=1.0, metavar="X",
                      help="factor on the programming noise (default 1)")  # fmt: skip
     sub.add_argument("--time-s", type=number(0.0), default=0.0, metavar="X",
                      help="age of the weights [s]; 0 only in this version")  # fmt: skip
+    sub.add_argument("--half-width-nats", type=positive, metavar="X",
+                     help="measure until the 95 %% interval of the loss increase is ± X")  # fmt: skip
+    sub.add_argument("--max-draws", type=chips, default=400, metavar="N",
+                     help="most chips for --half-width-nats (default 400)")  # fmt: skip
+    sub.add_argument("--yield-limit-nats", type=number(), metavar="X",
+                     help="share of chips whose loss increases by at most X, with its exact bound")  # fmt: skip
+    sub.add_argument("--margin-nats", type=positive, metavar="X",
+                     help="test whether the mapping is equivalent to all-digital within ± X")  # fmt: skip
+    add_tasks(sub)
+    sub.add_argument("--keep", metavar="DIR", help="keep every chip there; the same command goes on from them")
+    sub.add_argument("--jobs", type=whole(1), default=1, metavar="N", help="processes (default 1)")
+
+
+def add_tasks(sub: argparse.ArgumentParser) -> None:
+    """Tasks of the evaluation harness."""
+    sub.add_argument("--tasks", type=names, default=(), metavar="A,…",
+                     help="tasks of lm-evaluation-harness, e.g. piqa,arc_easy")  # fmt: skip
+    sub.add_argument("--task-path", metavar="DIR", help="folder with YAML files of own tasks")
+    sub.add_argument("--task-items", type=whole(1), metavar="N", help="most items of each task (default all)")
 
 
 def compare_options(sub: argparse.ArgumentParser) -> None:
@@ -288,7 +310,7 @@ def add_output(sub: argparse.ArgumentParser, text: str) -> None:
     sub.add_argument("-o", "--output", metavar="PATH", help=text)
 
 
-def add_rules(sub: argparse.ArgumentParser) -> None:
+def add_rules(sub: argparse.ArgumentParser, *, limited: str = "the solver", default_s: float | None = 60.0) -> None:
     """Options of rules, pins and the solver."""
     sub.add_argument("--rule", help="top_k_per_layer, top_k_global, inverse, random, whole_layer, all_digital, "
                                     "all_analog")  # fmt: skip
@@ -296,8 +318,9 @@ def add_rules(sub: argparse.ArgumentParser) -> None:
                      help="share of the routed experts that is digital")  # fmt: skip
     sub.add_argument("--pin", action="append", default=[], metavar="BLOCK=GROUP",
                      help="fix a block kind, name or pattern to a core group, e.g. attention=pcm")  # fmt: skip
-    sub.add_argument("--time-limit-s", type=number(1e-3), default=60.0, metavar="X",
-                     help="limit of the solver [s] (default 60)")  # fmt: skip
+    said = "none" if default_s is None else f"{default_s:g}"
+    sub.add_argument("--time-limit-s", type=number(1e-3), default=default_s, metavar="X",
+                     help=f"limit of {limited} [s] (default {said})")  # fmt: skip
     sub.add_argument("--seed", type=whole(0), default=0, metavar="N", help="seed of everything drawn (default 0)")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from dse.commands.output import tell
 from dse.cost.table import cost_table
@@ -27,6 +27,9 @@ from dse.spec.overrides import split_override
 from dse.spec.scenario import WorkloadSpec
 from dse.spec.suggest import did_you_mean
 from dse.workload.build import Workload, load_workload
+
+SOLVER_LIMIT_S: Final = 60.0
+"""Limit of the solver where the command's own limit is not set [s]."""
 
 
 class Pair(NamedTuple):
@@ -174,7 +177,7 @@ def solved_mapping(
         slack=slack,
         limits=limits,
         pins=pins_of(arguments),
-        time_limit_s=arguments.time_limit_s,
+        time_limit_s=SOLVER_LIMIT_S if arguments.time_limit_s is None else arguments.time_limit_s,
         gap=gap,
         seed=arguments.seed,
     )

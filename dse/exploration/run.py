@@ -110,7 +110,7 @@ def require_accuracy(workload: Workload, plan: AccuracyPlan) -> None:
         raise SpecError("accuracy needs at least one noise scale and one candidate")
     for scale in plan.scales:
         dse.noise.require_measurable(
-            workload, draws=plan.draws, scale=scale, n_tokens=plan.n_tokens, n_items=plan.n_items
+            workload, dse.noise.Plan(draws=plan.draws, scale=scale, n_tokens=plan.n_tokens, n_items=plan.n_items)
         )
 
 

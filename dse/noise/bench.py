@@ -5,18 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+import dse.noise
 from dse.errors import Problem, SpecError
 from dse.noise.calibrate import measure_ranges
 from dse.noise.checkpoint import checkpoint_digest, file_digest, load_checkpoint
 from dse.noise.convert import Ranges
 from dse.noise.data import Item, read_items, read_tokens, token_windows
-from dse.noise.metrics import evaluate_model
+from dse.noise.metrics import evaluate_model, trace_of
 from dse.noise.rebuild import rebuilt, sites
+from dse.noise.task_plan import NO_TASKS, TaskPlan
+from dse.noise.trace import Trace
 from dse.workload.build import Workload
+
+if TYPE_CHECKING:
+    from dse.noise.tasks import TaskSuite
 
 CALIBRATION_TOKENS = 8192
 """Tokens of training text that converter ranges are taken from, at most."""
@@ -32,6 +40,7 @@ class BenchKey:
     calibration: Path | None
     n_tokens: int
     n_items: int | None
+    tasks: TaskPlan
     digests: tuple[tuple[str, str], ...]
 
 
@@ -45,9 +54,33 @@ class Bench:
     """Tokens [windows, context + 1]."""
     items: tuple[Item, ...]
     calibration: Tensor | None
-    digital: dict[str, float]
-    """Metrics of the digital model."""
+    tasks: TaskSuite | None
     known_ranges: dict[int, Ranges] = field(default_factory=dict)
+    known_metrics: dict[str, float] = field(default_factory=dict)
+    known_trace: Trace = field(default_factory=dict)
+    lock: RLock = field(default_factory=RLock)
+    """Held while the digital model is watched, so that threads do not watch each other's runs."""
+
+    def evaluate(self, model: nn.Module, trace: Trace) -> dict[str, float]:
+        """Metrics of a model on text, items and tasks; fills the trace of its MoE layers on the first batch."""
+        found = evaluate_model(model, self.windows, self.items, trace=trace)
+        return found if self.tasks is None else found | self.tasks.evaluate(model)
+
+    @property
+    def digital(self) -> dict[str, float]:
+        """Metrics of the digital model; measured when first asked for."""
+        with self.lock:
+            if not self.known_metrics:
+                self.known_metrics = self.evaluate(self.model, self.known_trace)
+            return self.known_metrics
+
+    @property
+    def digital_trace(self) -> Trace:
+        """MoE layers of the digital model on the first batch."""
+        with self.lock:
+            if not self.known_trace:
+                self.known_trace = trace_of(self.model, self.windows)
+            return self.known_trace
 
     @property
     def n_tokens(self) -> int:
@@ -62,7 +95,9 @@ class Bench:
         return {key: value for n_rows in rows for key, value in self.known_ranges[n_rows].items()}
 
 
-def bench_key(workload: Workload, *, n_tokens: int, n_items: int | None, needs_ranges: bool) -> BenchKey:
+def bench_key(
+    workload: Workload, *, n_tokens: int, n_items: int | None, needs_ranges: bool, tasks: TaskPlan = NO_TASKS
+) -> BenchKey:
     """The files that accuracy of a workload is measured on.
 
     Raises:
@@ -93,13 +128,14 @@ def bench_key(workload: Workload, *, n_tokens: int, n_items: int | None, needs_r
         calibration=calibration,
         n_tokens=n_tokens,
         n_items=n_items,
-        digests=tuple(digests.items()),
+        tasks=tasks,
+        digests=tuple((digests | tasks.digests()).items()),
     )
 
 
 @lru_cache(maxsize=2)
 def load_bench(key: BenchKey) -> Bench:
-    """Loads model and text and evaluates the digital model once.
+    """Loads model, text and tasks.
 
     Raises:
         SpecError: every problem of checkpoint, token files and items.
@@ -117,13 +153,14 @@ def load_bench(key: BenchKey) -> Bench:
         training = read_tokens(key.calibration, vocab_size=checkpoint.vocab_size, **agreed)
         context = min(checkpoint.context, CALIBRATION_TOKENS)
         calibration = torch.from_numpy(token_windows(training, context=context, n_tokens=CALIBRATION_TOKENS)[:, :-1])
+    suite = dse.noise.TaskSuite(key.tasks, dse.noise.load_tokenizer(key.checkpoint)) if key.tasks.names else None
     model: nn.Module = rebuilt(checkpoint.model, lambda site: None)
     return Bench(
         model=model,
         windows=windows,
         items=items,
         calibration=calibration,
-        digital=evaluate_model(model, windows, items),
+        tasks=suite,
     )
 
 

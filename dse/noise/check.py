@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from dse.errors import Problem, SpecError
 from dse.mapping.model import Mapping
-from dse.noise.bench import BenchKey, bench_key, load_bench, require_same_shapes
-from dse.noise.convert import analog_cores, noisy_model
-from dse.noise.key import Sign, chip_seed
-from dse.noise.linear import unmodelled_conditions
-from dse.noise.metrics import evaluate_model
+from dse.noise.accuracy_study import Progress, prepared
+from dse.noise.bench import bench_key
+from dse.noise.plan import MAX_DRAWS, Plan
 from dse.noise.result import AccuracyReport
-from dse.noise.summary import summarise
+from dse.noise.task_plan import TaskPlan
 from dse.noise.threads import threads_for
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
-
-EFFECTS = ("programming noise", "DAC quantisation and clipping", "ADC quantisation and clipping")
-UNMODELLED = (
-    "conductance drift",
-    "read noise",
-    "IR drop",
-    "output noise of the array",
-    "weights of digital units at less than checkpoint precision",
-)
-SIGNS: tuple[Sign, Sign] = (1, -1)
-
-Progress = Callable[[int, int], None]
-"""Called with the number of chips done and of chips in all."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PairJob:
-    """One antithetic pair of chips; plain values, so that it can go to another process."""
-
-    arch: Architecture
-    mapping: Mapping
-    bench: BenchKey
-    seed: int
-    scale: float
-    width: int
-    """Width of the model."""
 
 
 def check_accuracy(
@@ -64,132 +31,79 @@ def check_accuracy(
     executor: Executor | None = None,
     n_tokens: int = 8192,
     n_items: int | None = 0,
+    half_width_nats: float | None = None,
+    max_draws: int = MAX_DRAWS,
+    yield_limit_nats: float | None = None,
+    margin_nats: float | None = None,
+    tasks: Sequence[str] = (),
+    task_path: str | Path | None = None,
+    task_items: int | None = None,
+    folder: str | Path | None = None,
+    time_limit_s: float | None = None,
     progress: Progress | None = None,
 ) -> AccuracyReport:
     """Measures loss, perplexity and top-1 share of a mapping on chips drawn in antithetic pairs.
 
-    The chips of a seed are the same for every mapping, so mappings are compared pair by pair. Model, text,
-    digital result and converter ranges are kept in memory for the next call.
+    The chips of a seed are the same for every mapping, so mappings are compared pair by pair. With
+    ``half_width_nats`` the first ``draws`` chips say how many are needed (Stein's two-stage plan, see
+    ``intervals.py``). Model, text, digital result and converter ranges are kept in memory for the next call.
 
     Args:
         arch: the core groups; one design point.
         workload: gives checkpoint, evaluation text and calibration text.
         mapping: which blocks are analog.
-        draws: chips to evaluate; even, at least 4.
+        draws: chips to evaluate, or with ``half_width_nats`` those of the first stage; even, at least 4.
         seed: seed of the study.
         time_s: age of the programmed weights [s]; 0 only.
         scale: further factor on the programming noise of every device.
-        executor: runs the pairs; default one after the other in this process.
+        executor: evaluates the chips; default one after the other in this process. The results are the same.
         n_tokens: predicted tokens of held-out text, rounded down to whole windows.
         n_items: multiple-choice items; 0 none, None all of the workload's file.
-        progress: told after every pair.
+        half_width_nats: wanted half-width of the 95 % interval of the loss increase.
+        max_draws: most chips for it.
+        yield_limit_nats: largest loss increase of a chip that passes; gives the yield with its exact bound.
+        margin_nats: loss increase within which a mapping counts as equivalent to all-digital.
+        tasks: names of tasks of the evaluation harness (needs the extra ``tasks``).
+        task_path: folder with YAML files of own tasks.
+        task_items: most items of each task; None: all.
+        folder: keeps every chip there as soon as it is known; an equal call goes on from them.
+        time_limit_s: no chip is begun later; the report covers the pairs that are complete.
+        progress: told after every chip.
 
     Raises:
-        SpecError: impossible settings, missing files, files that do not belong together, or a mapping that
-            does not fit model and architecture.
+        SpecError: impossible settings, missing files, files that do not belong together, a folder of another study,
+            or a mapping that does not fit model and architecture.
+        TimeLimitError: fewer than two pairs were complete in time.
+        AccuracyInterrupted: the user stopped it; says how many chips are kept.
     """
-    started = time.perf_counter()
-    require_settings(workload, draws=draws, time_s=time_s, scale=scale, n_tokens=n_tokens, n_items=n_items)
-    placed = [name for name, option in mapping.placement.items() if option.precision == "analog"]
-    key = bench_key(workload, n_tokens=n_tokens, n_items=n_items, needs_ranges=bool(placed))
+    task_plan = TaskPlan(tuple(tasks), None if task_path is None else Path(task_path), task_items)
+    plan = Plan(
+        draws=draws, seed=seed, time_s=time_s, scale=scale, n_tokens=n_tokens, n_items=n_items,
+        half_width_nats=half_width_nats, max_draws=max_draws, yield_limit_nats=yield_limit_nats,
+        margin_nats=margin_nats, tasks=task_plan,
+    )  # fmt: skip
+    begin = time.monotonic()
+    deadline = math.inf if time_limit_s is None else begin + time_limit_s
+    study = prepared(arch, workload, mapping, plan, None if folder is None else Path(folder))
     with threads_for(workload.model.d_model):
-        bench = load_bench(key)
-        require_same_shapes(bench.model, workload)
-        cores = analog_cores(bench.model, mapping, arch)
-        width = workload.model.d_model
-        jobs = [PairJob(arch, mapping, key, chip_seed(seed, pair), scale, width) for pair in range(draws // 2)]
-        results = map(evaluate_pair, jobs) if executor is None or not cores else executor.map(evaluate_pair, jobs)
-        table = collect(results, draws, progress)
-    return AccuracyReport(
-        draws=table,
-        digital=dict(bench.digital),
-        summary=summarise(table, bench.digital),
-        seed=seed,
-        scale=scale,
-        n_tokens=bench.n_tokens,
-        n_items=len(bench.items),
-        effects=EFFECTS if cores else (),
-        analog_blocks=len(cores),
-        unmodelled=UNMODELLED,
-        digests={
-            "architecture": arch.digest,
-            "workload": workload.digest,
-            "mapping": placement_digest(mapping),
-            **dict(key.digests),
-        },
-        seconds=time.perf_counter() - started,
-    )
+        chips = study.measured(executor if study.cores else None, deadline, progress or (lambda done, total: None))
+        return study.report(chips, seconds=time.monotonic() - begin)
 
 
-def evaluate_pair(job: PairJob) -> list[dict[str, float]]:
-    """Metrics of the two chips of a pair; without analog blocks those of the digital model."""
-    bench = load_bench(job.bench)
-    cores = analog_cores(bench.model, job.mapping, job.arch)
-    if not cores:
-        return [dict(bench.digital) for _ in SIGNS]
-    results = []
-    with threads_for(job.width):
-        ranges = bench.ranges(frozenset(int(core.rows) for core in cores.values()))
-        for sign in SIGNS:
-            chip = noisy_model(
-                bench.model, job.mapping, job.arch, seed=job.seed, sign=sign, scale=job.scale, ranges=ranges
-            )
-            results.append(evaluate_model(chip, bench.windows, bench.items))
-    return results
-
-
-def collect(results: Iterable[list[dict[str, float]]], draws: int, progress: Progress | None) -> pd.DataFrame:
-    """One row per chip: pair, sign and the metrics."""
-    rows = []
-    for pair, chips in enumerate(results):
-        rows += [{"pair": pair, "sign": sign, **metrics} for sign, metrics in zip(SIGNS, chips, strict=True)]
-        if progress is not None:
-            progress(len(rows), draws)
-    return pd.DataFrame(rows)
-
-
-def require_measurable(
-    workload: Workload,
-    *,
-    draws: int,
-    time_s: float = 0.0,
-    scale: float = 1.0,
-    n_tokens: int = 8192,
-    n_items: int | None = 0,
-) -> None:
+def require_measurable(workload: Workload, plan: Plan) -> None:
     """Refuses a measurement that ``check_accuracy`` could not make, before anything is computed for it.
 
     Raises:
         SpecError: impossible settings, or a workload without checkpoint or held-out text.
     """
-    require_settings(workload, draws=draws, time_s=time_s, scale=scale, n_tokens=n_tokens, n_items=n_items)
-    bench_key(workload, n_tokens=n_tokens, n_items=n_items, needs_ranges=False)
+    plan.require_possible(workload)
+    bench_key(workload, n_tokens=plan.n_tokens, n_items=plan.n_items, tasks=plan.tasks, needs_ranges=False)
 
 
-def require_settings(
-    workload: Workload, *, draws: int, time_s: float, scale: float, n_tokens: int, n_items: int | None
-) -> None:
-    """Refuses settings that no measurement can have.
+def study_digest(arch: Architecture, workload: Workload, mapping: Mapping, plan: Plan) -> str:
+    """Digest of everything that decides what the chips of a study compute, but not how many they are.
 
     Raises:
-        SpecError: every such setting.
+        SpecError: as for ``check_accuracy``.
     """
-    problems = unmodelled_conditions(time_s=time_s, scale=scale)
-    if draws < 4 or draws % 2:
-        problems.append(Problem(f"chips come in antithetic pairs: expected an even number >= 4 (got {draws})", "draws"))
-    if n_tokens < 1:
-        problems.append(Problem(f"expected a number > 0 (got {n_tokens})", "n_tokens"))
-    if n_items is not None and n_items < 0:
-        problems.append(Problem(f"expected a number >= 0, or None for all (got {n_items})", "n_items"))
-    if np.any(np.asarray(workload.scenario.time_since_programming_s) != 0):
-        problems.append(
-            Problem("drift is not modelled by this version, only 0 is possible", "scenario.time_since_programming_s")
-        )
-    if problems:
-        raise SpecError(problems)
-
-
-def placement_digest(mapping: Mapping) -> str:
-    """sha256 over the placement of all blocks."""
-    placed = sorted((name, *option) for name, option in mapping.placement.items())
-    return hashlib.sha256(json.dumps(placed).encode()).hexdigest()
+    return prepared(arch, workload, mapping, plan, None).store.key

@@ -2,24 +2,112 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
 from dse.noise.result import AccuracyReport
 from dse.report.tables import align, interval_text, quantity_text, significant
 from dse.report.text import wrapped
 
+SHOWN_CHIPS: Final = 12
+"""Chips that the text lists one by one."""
+
 
 def accuracy_text(report: AccuracyReport) -> str:
     """The result of ``dse accuracy``."""
-    units = {"top1_fraction": "fraction", "multiple_choice_fraction": "fraction"}
+    parts = [
+        head_text(report),
+        metric_table(report.summary),
+        "\n".join(wrapped(line) for line in answers(report)),
+        layer_table(report),
+        chip_table(report.draws),
+        wrapped("simulated: " + (", ".join(report.effects) or "nothing, no block is analog"))
+        + "\n"
+        + wrapped("not simulated: " + ", ".join(report.unmodelled)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def head_text(report: AccuracyReport) -> str:
+    """What was measured, and why it ended."""
+    n_pairs = len(report.draws) // 2
+    lines = [
+        f"{report.analog_blocks} analog blocks; {len(report.draws)} chips in {n_pairs} antithetic pairs; "
+        f"{report.n_tokens} tokens, {report.n_items} items; noise scale {report.scale:g}; {report.seconds:.1f} s"
+    ]
+    if report.status == "time_limit":
+        lines.append(f"stopped by the time limit: the plan asks for {report.planned_draws} chips")
+    elif report.half_width_nats is not None:
+        loss = report.metric("loss_nats")
+        half = significant((loss["increase_high"] - loss["increase_low"]) / 2)
+        wanted = f"± {significant(report.half_width_nats)} nats wanted, ± {half} reached"
+        lines.append(
+            f"most chips allowed: {wanted}; give a larger --max-draws"
+            if report.status == "draws_limit"
+            else f"the first {report.first_draws} chips asked for {report.planned_draws}: {wanted}"
+        )
+    return "\n".join(wrapped(line) for line in lines)
+
+
+def metric_table(summary: pd.DataFrame) -> str:
+    """Every metric with its interval."""
     rows = []
-    for row in report.summary.to_dict(orient="records"):
-        unit = units.get(row["metric"], "")
-        mean = interval_text(row["mean"], row["low"], row["high"], unit)
+    for row in summary.to_dict(orient="records"):
+        unit = "" if row["metric"] in ("loss_nats", "perplexity") else "fraction"
         change = interval_text(row["increase"], row["increase_low"], row["increase_high"], unit)
-        rows.append([row["metric"], quantity_text(row["digital"], unit), mean, change])
-    n_pairs = int(report.summary["n_pairs"].iloc[0])
-    draws = [
+        rows.append([row["metric"], quantity_text(row["digital"], unit), quantity_text(row["mean"], unit), change])
+    return align(rows, ["metric", "digital", "mean of chips", "change [95 % interval]"], right={1, 2})
+
+
+def answers(report: AccuracyReport) -> list[str]:
+    """Yield and equivalence, where they were asked for."""
+    lines, found = [], report.chip_yield
+    if found is not None:
+        more = "" if found.chips >= CHIPS_FOR_95 else f" ({CHIPS_FOR_95} passing chips would show 95 %)"
+        lines.append(
+            f"yield: {found.passing_chips} of {found.chips} independent chips lose at most "
+            f"{significant(found.limit_nats)} nats, so at least {quantity_text(found.low_fraction, 'fraction')} of all "
+            f"chips do, at 95 % confidence{more}"
+        )
+    if report.equivalence is not None:
+        margin = f"± {significant(report.equivalence.margin_nats)} nats"
+        lines.append(
+            f"equivalent to all-digital within {margin} (two one-sided tests at 5 %)"
+            if report.equivalence.is_equivalent
+            else f"not shown to be equivalent to all-digital within {margin} (two one-sided tests at 5 %)"
+        )
+    return lines
+
+
+CHIPS_FOR_95: Final = 59
+"""Chips that must all pass to show a yield of 95 % at 95 % confidence: the least n with 0.95ⁿ ≤ 0.05."""
+
+
+def layer_table(report: AccuracyReport) -> str:
+    """Routing and output error of every MoE layer."""
+    rows = []
+    for row in report.layers.to_dict(orient="records"):
+        loads = report.expert_loads[report.expert_loads["layer"] == row["layer"]]
+        moved = loads.loc[loads["load_change_fraction"].abs().idxmax()]
+        share, low, high = (row[f"routing_changed_{name}fraction"] for name in ("", "low_", "high_"))
+        rows.append(
+            [
+                str(row["layer"]),
+                interval_text(share, low, high, "fraction"),
+                interval_text(row["snr_db"], row["snr_low_db"], row["snr_high_db"], ""),
+                f"{quantity_text(moved['load_change_fraction'], 'fraction')} (expert {moved['expert']:.0f})",
+            ]
+        )
+    if not rows:
+        return ""
+    titles = ["MoE layer", "tokens rerouted", "SNR of output, dB", "largest change of load"]
+    return align(rows, titles, right={0})
+
+
+def chip_table(draws: pd.DataFrame) -> str:
+    """The first chips one by one."""
+    rows = [
         [
             str(row["pair"]),
             f"{row['sign']:+d}",
@@ -27,24 +115,11 @@ def accuracy_text(report: AccuracyReport) -> str:
             f"{row['perplexity']:.4f}",
             f"{100 * row['top1_fraction']:.2f}",
         ]
-        for row in report.draws.to_dict(orient="records")
+        for row in draws.head(SHOWN_CHIPS).to_dict(orient="records")
     ]
-    return "\n".join(
-        [
-            wrapped(
-                f"{report.analog_blocks} analog blocks; {len(report.draws)} chips in {n_pairs} antithetic pairs; "
-                f"{report.n_tokens} tokens, {report.n_items} items; noise scale {report.scale:g}; "
-                f"{report.seconds:.1f} s"
-            ),
-            "",
-            align(rows, ["metric", "digital", "mean [95 % interval]", "change [95 %]"], right={1}),
-            "",
-            align(draws, ["pair", "sign", "loss nats", "perplexity", "top-1 %"], right={0, 1, 2, 3, 4}),
-            "",
-            wrapped("simulated: " + (", ".join(report.effects) or "nothing, no block is analog")),
-            wrapped("not simulated: " + ", ".join(report.unmodelled)),
-        ]
-    )
+    table = align(rows, ["pair", "sign", "loss nats", "perplexity", "top-1 %"], right={0, 1, 2, 3, 4})
+    left = len(draws) - len(rows)
+    return table + (f"\n  … and {left} more chips (--json lists all)" if left > 0 else "")
 
 
 def scores_text(scores: pd.DataFrame, n_rows: int) -> str:

@@ -2,20 +2,25 @@ import json
 import pickle
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
 
-from dse.errors import SpecError
-from dse.noise import check_accuracy
-from dse.noise.check import PairJob, collect
+from dse.errors import SpecError, TimeLimitError
+from dse.noise import AccuracyInterrupted, check_accuracy, measure
+from dse.noise.chip import ChipJob
+from dse.noise.keep import Place
 from dse.spec.scenario import Scenario
 
 from .small import (
     CONTEXT,
+    EXPERTS,
+    TOP_K,
     block_names,
     make_architecture,
     make_core,
@@ -115,16 +120,125 @@ def test_executors_give_the_same_chips_in_the_same_order(workload, report):
     assert_frame_equal(found.draws, report.draws, check_exact=True)
 
 
-def test_progress_is_told_after_every_pair(workload):
+def test_progress_is_told_after_every_chip(workload):
     told = []
     check_accuracy(make_architecture(), workload, ALL, progress=lambda *done: told.append(done), **FEW)
-    assert told == [(2, 4), (4, 4)]
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_a_job_can_go_to_another_process():
-    job = PairJob(make_architecture(), ALL, None, 1, 1.0, 16)
+    job = ChipJob(make_architecture(), ALL, None, Place(0, 1), 1, 1.0, 16)
     assert pickle.loads(pickle.dumps(job)).mapping.placement == ALL.placement
-    assert len(collect([[{"a": 1.0}, {"a": 2.0}]], 2, None)) == 2
+
+
+def test_the_layers_and_experts_of_the_chips_are_reported(report):
+    layers, loads = report.layers, report.expert_loads
+    assert layers["layer"].tolist() == [0, 1]
+    assert (layers["snr_db"] > 0).all()
+    assert (layers["snr_low_db"] < layers["snr_db"]).all()
+    assert (layers["routing_changed_fraction"] > 0).all()
+    assert len(loads) == 2 * EXPERTS
+    assert loads.groupby("layer")["digital_load_fraction"].sum().tolist() == pytest.approx([TOP_K, TOP_K])
+    assert loads.groupby("layer")["load_change_fraction"].sum().tolist() == pytest.approx([0, 0], abs=1e-9)
+
+
+def test_a_wanted_half_width_draws_as_many_chips_as_the_first_stage_asks_for(workload, report):
+    """The first stage is the study of the same draws; what it asks for is Stein's number of pairs."""
+    fixed = report.metric("loss_nats")
+    half = (fixed["increase_high"] - fixed["increase_low"]) / 2
+    found = check_accuracy(make_architecture(), workload, ALL, n_items=None, half_width_nats=half / 1.5, **FEW)
+    assert len(found.draws) == found.planned_draws == 2 * 5  # by hand: 2 pairs x 1.5^2 = 4.5
+    assert found.first_draws == 4
+    assert found.status == "complete"
+    assert_frame_equal(found.draws.head(4), report.draws, check_exact=True)
+    loss = found.metric("loss_nats")
+    assert (loss["increase_high"] - loss["increase_low"]) / 2 <= half / 1.5
+    most = check_accuracy(
+        make_architecture(), workload, ALL, n_items=None, half_width_nats=half / 1.5, max_draws=6, **FEW
+    )
+    assert (len(most.draws), most.status) == (6, "draws_limit")
+
+
+def test_yield_and_equivalence_are_reported_where_asked_for(workload, report):
+    assert report.chip_yield is report.equivalence is None
+    found = check_accuracy(make_architecture(), workload, ALL, yield_limit_nats=1e3, margin_nats=1e3, **FEW)
+    assert found.chip_yield.passing_chips == found.chip_yield.chips == 2
+    assert found.equivalence.is_equivalent
+    assert json.loads(json.dumps(found.to_dict()))["chip_yield"]["limit_nats"] == 1e3
+
+
+def test_a_stopped_study_goes_on_from_its_chips(workload, report, tmp_path, monkeypatch):
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(AccuracyInterrupted) as stopped:
+        check_accuracy(make_architecture(), workload, ALL, n_items=None, folder=tmp_path, progress=stop, **FEW)
+    assert (stopped.value.done, stopped.value.planned) == (3, 4)
+    assert len(list(tmp_path.glob("chip_*.json"))) == 3
+    asked = []
+    evaluate = measure.evaluate_chip
+    monkeypatch.setattr(measure, "evaluate_chip", lambda job: asked.append(job.place) or evaluate(job))
+    found = check_accuracy(make_architecture(), workload, ALL, n_items=None, folder=tmp_path, **FEW)
+    assert asked == [Place(1, -1)]
+    assert_frame_equal(found.draws, report.draws, check_exact=True)
+    assert_frame_equal(found.layers, report.layers, check_exact=True)
+
+
+def test_a_damaged_chip_is_measured_again(workload, report, tmp_path):
+    check_accuracy(make_architecture(), workload, ALL, n_items=None, folder=tmp_path, **FEW)
+    (tmp_path / "chip_00001_plus.json").write_text('{"study": "')
+    found = check_accuracy(make_architecture(), workload, ALL, n_items=None, folder=tmp_path, **FEW)
+    assert_frame_equal(found.draws, report.draws, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scale": 2.0}, r"holds the chips of another study \(other scale\); give another folder"),
+        ({"seed": 1, "n_tokens": CONTEXT}, r"another study \(other seed, tokens\)"),
+    ],
+)
+def test_a_folder_of_another_study_is_refused(workload, tmp_path, changes, message):
+    check_accuracy(make_architecture(), workload, make_mapping(["head"]), folder=tmp_path, **FEW)
+    with pytest.raises(SpecError, match=message):
+        check_accuracy(make_architecture(), workload, make_mapping(["head"]), folder=tmp_path, **FEW | changes)
+
+
+def test_what_only_costs_does_not_make_another_study(workload, tmp_path):
+    check_accuracy(make_architecture(), workload, ALL, folder=tmp_path, **FEW)
+    larger = replace(make_architecture(make_core(tiles_per_die=7)), digest="other")
+    check_accuracy(larger, workload, ALL, folder=tmp_path, **FEW)
+    finer = make_architecture(make_core(bits=10))
+    with pytest.raises(SpecError, match=r"another study \(other cores\)"):
+        check_accuracy(finer, workload, ALL, folder=tmp_path, **FEW)
+
+
+def test_a_folder_of_other_files_is_refused(workload, tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(SpecError, match=r"holds other files and no study\.json"):
+        check_accuracy(make_architecture(), workload, ALL, folder=tmp_path, **FEW)
+    with pytest.raises(SpecError, match="is a file; chips are kept in a folder"):
+        check_accuracy(make_architecture(), workload, ALL, folder=tmp_path / "notes.txt", **FEW)
+
+
+def test_at_the_time_limit_the_complete_pairs_are_reported(workload, report, tmp_path, monkeypatch):
+    clock = count()  # every look at the clock takes a second
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    settings = {"n_items": None, "draws": 8, "n_tokens": 10 * CONTEXT, "folder": tmp_path}
+    with pytest.raises(TimeLimitError, match="time is over after 2 of 8 chips; an interval needs two whole pairs"):
+        check_accuracy(make_architecture(), workload, ALL, time_limit_s=3.0, **settings)
+    found = check_accuracy(make_architecture(), workload, ALL, time_limit_s=4.0, **settings)
+    assert (found.status, found.planned_draws, found.first_draws) == ("time_limit", 8, 4)
+    assert_frame_equal(found.draws, report.draws, check_exact=True)
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_chips(workload, report):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        found = check_accuracy(make_architecture(), workload, ALL, n_items=None, executor=executor, **FEW)
+    assert_frame_equal(found.draws, report.draws, check_exact=True)
+    assert_frame_equal(found.expert_loads, report.expert_loads, check_exact=True)
 
 
 def test_cores_of_other_sizes_have_ranges_of_their_own(workload):
@@ -143,6 +257,15 @@ def test_cores_of_other_sizes_have_ranges_of_their_own(workload):
         ({"scale": -0.5}, r"scale: expected a finite number >= 0"),
         ({"n_tokens": 0}, r"n_tokens: expected a number > 0"),
         ({"n_items": -1}, r"n_items: expected a number >= 0"),
+        ({"half_width_nats": 0.0}, r"half_width_nats: expected a finite number > 0 \(got 0\)"),
+        ({"half_width_nats": 0.1, "max_draws": 3}, r"max_draws: chips come in antithetic pairs"),
+        ({"draws": 8, "half_width_nats": 0.1, "max_draws": 6}, r"max_draws: is below draws, the first stage \(6 < 8\)"),
+        ({"margin_nats": -0.1}, r"margin_nats: expected a finite number > 0 \(got -0\.1\)"),
+        ({"yield_limit_nats": float("nan")}, r"yield_limit_nats: expected a finite number \(got nan\)"),
+        ({"task_path": "."}, "task_path: names a folder, but no task of it is asked for"),
+        ({"task_path": "nowhere", "tasks": ["a"]}, "task_path: no such folder of task files: nowhere"),
+        ({"task_items": 0, "tasks": ["a"]}, r"task_items: expected a number >= 1, or None for all \(got 0\)"),
+        ({"tasks": ["a", "a"]}, "tasks: a task is named twice: a, a"),
     ],
 )
 def test_impossible_settings_are_refused(workload, options, message):
