@@ -18,7 +18,7 @@ from dse.noise.checkpoint import checkpoint_digest, file_digest, load_checkpoint
 from dse.noise.convert import Ranges
 from dse.noise.data import Item, read_items, read_tokens, token_windows
 from dse.noise.metrics import evaluate_model, trace_of
-from dse.noise.rebuild import rebuilt, sites
+from dse.noise.rebuild import rebuilt, shared_copy, sites
 from dse.noise.task_plan import NO_TASKS, TaskPlan
 from dse.noise.trace import Trace
 from dse.workload.build import Workload
@@ -59,7 +59,8 @@ class Bench:
     known_metrics: dict[str, float] = field(default_factory=dict)
     known_trace: Trace = field(default_factory=dict)
     lock: RLock = field(default_factory=RLock)
-    """Held while the digital model is watched, so that threads do not watch each other's runs."""
+    """Held while the digital model is evaluated, so that threads do it once; watched is always a copy, since chips are
+    copied from the model meanwhile."""
 
     def evaluate(self, model: nn.Module, trace: Trace) -> dict[str, float]:
         """Metrics of a model on text, items and tasks; fills the trace of its MoE layers on the first batch."""
@@ -71,7 +72,7 @@ class Bench:
         """Metrics of the digital model; measured when first asked for."""
         with self.lock:
             if not self.known_metrics:
-                self.known_metrics = self.evaluate(self.model, self.known_trace)
+                self.known_metrics = self.evaluate(shared_copy(self.model), self.known_trace)
             return self.known_metrics
 
     @property
@@ -79,7 +80,7 @@ class Bench:
         """MoE layers of the digital model on the first batch."""
         with self.lock:
             if not self.known_trace:
-                self.known_trace = trace_of(self.model, self.windows)
+                self.known_trace = trace_of(shared_copy(self.model), self.windows)
             return self.known_trace
 
     @property
