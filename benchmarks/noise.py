@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 
+from dse.devices.ir_drop import Sides, with_ir_drop
 from dse.noise.linear import AnalogLinear
 from dse.noise.ranges import range_of
 from dse.noise.weight import noisy_weight
 from dse.spec.architecture import AnalogCore
-from dse.spec.load import load_architecture
+from dse.spec.array_effects import DriftCompensation, LinearNetwork
+from dse.spec.device import Device
+from dse.spec.load import load_architecture, load_device
 
 SHAPES = ((512, 512), (2048, 1408))
 BATCHES = (32, 512)
@@ -49,15 +54,41 @@ def rows() -> list[tuple[str, float, str]]:
     for outputs, inputs in SHAPES:
         weight = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(1)) * 0.02
 
-        def program(weight: torch.Tensor = weight) -> torch.Tensor:
-            return noisy_weight(weight, tile.device, tile, seed=1, block="b", matrix="m")
-
         name = f"{outputs}x{inputs}"
-        value = ratio(program, lambda weight=weight: torch.randn_like(weight))
-        found.append((f"program {name}, {tile.device.pair}", value, "randn of the weights"))
+        found += weight_rows(weight, tile, name)
         for batch in BATCHES:
-            found += forward_rows(program(), tile, batch, name)
+            found += forward_rows(noisy_weight(weight, tile.device, tile, seed=1), tile, batch, name)
+    found.append(("ir drop 512x512, both wires of both devices", ir_drop_ms(), "ms"))
     return found
+
+
+def weight_rows(weight: torch.Tensor, tile: AnalogCore, name: str) -> list[tuple[str, float, str]]:
+    """Drawing the weights of a chip, with one effect more from row to row."""
+    pcm, read = load_device("pcm_generic"), load_device("pcm_generic_read_noise")
+    compensated = replace(tile, drift_compensation=DriftCompensation(scope="tile"))
+    cases = (
+        ("program single signed devices", replace(pcm, pair="single_signed"), tile, 0.0),
+        ("program pairs", pcm, tile, 0.0),
+        ("drift", pcm, tile, 86_400.0),
+        ("drift, read noise", read, tile, 86_400.0),
+        ("drift, read noise, compensation", read, compensated, 86_400.0),
+    )
+    found = []
+    for what, device, core, time_s in cases:
+
+        def draw(device: Device = device, core: AnalogCore = core, time_s: float = time_s) -> torch.Tensor:
+            return noisy_weight(weight, device, core, seed=1, time_s=time_s)
+
+        found.append((f"{what} {name}", ratio(draw, lambda: torch.randn_like(weight)), "randn of the weights"))
+    return found
+
+
+def ir_drop_ms() -> float:
+    """Processor time of the wires of one full crossbar [ms]: least of some rounds."""
+    g = np.random.default_rng(0).random((512, 512)).astype(np.float32)
+    network = LinearNetwork(model="linear_network", column_ohm=1.0, row_ohm=1.0)
+    times = [seconds(lambda: with_ir_drop(Sides(g, g), network, g_max_usiemens=25.0), 3) for _ in range(ROUNDS)]
+    return 1e3 * min(times)
 
 
 @torch.inference_mode()
@@ -77,4 +108,4 @@ def forward_rows(weight: torch.Tensor, tile: AnalogCore, batch: int, name: str) 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for name, value, unit in rows():
-        print(f"{name:<56} {value:8.3f} x {unit}")
+        print(f"{name:<56} {value:8.3f} {'' if unit == 'ms' else 'x '}{unit}")

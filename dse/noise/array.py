@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from dse.devices.ir_drop import Sides, with_ir_drop
 from dse.devices.mapping import SECOND_IS_DEVICE, Scheme, targets, weight_gain
-from dse.noise.cells import CellLaw, CellStreams, Conductances, Floats, add_faults, cell_law, conductances, normals
+from dse.noise.cells import CellLaw, CellStreams, Conductances, add_faults, cell_law, conductances
 from dse.noise.compensation import ReadOut, drift_gain
 from dse.noise.key import NoiseKey, Sign
-from dse.noise.programming import chunk_rows
+from dse.noise.normals import Floats, chunk_rows, standard_normals
 from dse.spec.architecture import AnalogCore
 from dse.spec.array_effects import LinearNetwork
 from dse.spec.device import Device
@@ -92,8 +92,8 @@ def effective_shares(first: Floats, second: Floats, part: Part, chip: Chip, key:
         sides = with_ir_drop(sides, core.ir_drop, g_max_usiemens=float(chip.device.g_max_usiemens))
     plus, minus = sides.plus, second if sides.minus is None else sides.minus
     if core.v_offset is not None:
-        stream = key._replace(effect="v_offset").generator()
-        offset = np.maximum(normals((len(plus), 1), stream, chip.sign), 0) * np.float32(core.v_offset.std_fraction)
+        normal = chip.sign * standard_normals(key._replace(effect="v_offset"), (len(plus), 1))
+        offset = np.maximum(normal, 0) * np.float32(core.v_offset.std_fraction)
         plus, minus = plus * (1 - offset), minus * (1 + offset)
     effective: Floats = (plus - minus) * gain
     return effective
@@ -114,20 +114,16 @@ def turned(magnitude: Floats, weight: Floats, scheme: Scheme) -> Floats:
     return magnitude
 
 
-CHUNK_WEIGHTS = 1 << 15
-"""Weights that are worked on at once."""
-
-
 def slice_conductances(part: Part, chip: Chip, key: NoiseKey, *, keep_then: bool) -> tuple[Conductances, Conductances]:
     """Conductances of the two devices of every weight, as shares of g_max; a shared second one is (1, n) or (1, 1)."""
     law, scheme = chip.law, chip.scheme
-    one, two = CellStreams(key), CellStreams(key, ".unused")
     rows, width = part.weight.shape
     quiet = targets(0.0, scheme, law.off)
+    one, two = CellStreams(key, law.sign), CellStreams(key, law.sign, ".unused")
     shared = shared_second(width, chip, two, keep_then=keep_then)
     first = blank(rows, width, keep_then=keep_then)
     second = blank(rows, width, keep_then=keep_then) if shared is None else shared
-    step = chunk_rows(width, CHUNK_WEIGHTS)
+    step = chunk_rows(width)
     for start in range(0, rows, step):
         area = slice(start, start + step)
         target = targets(shares(part.weight[area], part.scale[area]), scheme, law.off)

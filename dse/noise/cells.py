@@ -7,18 +7,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from dse.devices.aging import curve_value, log_share, power_law_age, read_spread, relaxation, state_at
 from dse.devices.sigma import SigmaLaw, law_value, off_state_share, polynomial, sigma_law
 from dse.noise.key import NoiseKey, Sign
+from dse.noise.normals import Floats, NormalStream
 from dse.spec.aging import PowerLawDrift
 from dse.spec.device import Device
 
 # All conductances are shares of g_max.
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +68,18 @@ def cell_law(device: Device, *, time_s: float, sign: Sign, scale: float) -> Cell
 class CellStreams:
     """The random streams of one device of every weight of a slice, one for each effect."""
 
-    def __init__(self, key: NoiseKey, suffix: str = "") -> None:
+    def __init__(self, key: NoiseKey, sign: Sign, suffix: str = "") -> None:
         """Names the streams; the first device of a pair has no suffix."""
-        self.programming, self.drift, self.read, self.faults = (
-            key._replace(effect=effect + suffix).generator() for effect in ("programming", "drift", "read", "faults")
+        self.sign = sign
+        self.programming, self.drift, self.read = (
+            NormalStream(key._replace(effect=effect + suffix)) for effect in ("programming", "drift", "read")
         )
+        self.faults = np.random.Generator(key._replace(effect="faults" + suffix).words())
+
+    def normals(self, stream: NormalStream, shape: tuple[int, ...]) -> Floats:
+        """Standard normals, turned round for the antithetic chip."""
+        drawn = stream.fill(np.empty(shape, np.float32))
+        return drawn if self.sign > 0 else np.negative(drawn, out=drawn)
 
 
 class Conductances(NamedTuple):
@@ -91,13 +95,13 @@ def conductances(r: Floats | float, out: Conductances, law: CellLaw, streams: Ce
     The programmed conductance is ``max(0, r + σ(r) · ξ)``; a power law multiplies it by ``exp(−L · |μ + σ_ν ξ|)``,
     read noise by ``max(0, 1 + q · ξ)``, each with normals of its own.
     """
-    normal = normals(out.now.shape, streams.programming, law.sign)
+    normal = streams.normals(streams.programming, out.now.shape)
     if out.then is not None:
         np.multiply(law_value(law.sigma_then, r), normal, out=out.then)
         settle(out.then, r, law)
     g = np.multiply(law_value(law.sigma, r), normal, out=out.now)
     if law.relaxation or law.loss:
-        g += np.float32(law.relaxation) * normals(g.shape, streams.drift, law.sign) - np.float32(law.loss)
+        g += np.float32(law.relaxation) * streams.normals(streams.drift, g.shape) - np.float32(law.loss)
     if law.shift:
         g += polynomial(law.shift, r)
     settle(g, r, law)
@@ -118,14 +122,14 @@ def write_later(g: Floats, r: Floats | float, law: CellLaw, streams: CellStreams
     if law.read:
         assert noise is not None
         state = np.abs(g) if noise.q_of == "programmed" else r
-        read = normals(g.shape, streams.read, law.sign)
+        read = streams.normals(streams.read, g.shape)
         read *= curve_value(noise.q, state, log_share(state))
         read *= law.read
         read += 1
     if law.age:
         drift, log_r = law.device.drift, log_share(r)
         assert isinstance(drift, PowerLawDrift)
-        exponent = normals(g.shape, streams.drift, law.sign)
+        exponent = streams.normals(streams.drift, g.shape)
         exponent *= curve_value(drift.exponent_std, r, log_r)
         exponent += curve_value(drift.exponent_mean, r, log_r)
         np.abs(exponent, out=exponent)
@@ -140,15 +144,9 @@ def add_faults(g: Conductances, law: CellLaw, streams: CellStreams) -> None:
     faults = law.device.faults
     if faults is None:
         return
-    place = torch.rand(g.now.shape, generator=streams.faults).numpy()
+    place = streams.faults.random(g.now.shape, np.float32)
     low, high = float(faults.stuck_at_g_min_fraction), float(faults.stuck_at_g_max_fraction)
     for part in g:
         if part is not None:
             part[place < low] = law.off
             part[place >= np.float32(1 - high)] = 1.0
-
-
-def normals(shape: tuple[int, ...], stream: torch.Generator, sign: Sign) -> Floats:
-    """Standard normals, turned round for the antithetic chip."""
-    drawn: Floats = torch.empty(shape).normal_(generator=stream).numpy()
-    return drawn if sign > 0 else np.negative(drawn, out=drawn)

@@ -6,15 +6,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dse.noise.key import NoiseKey
+from dse.noise.normals import Floats, uniforms
 from dse.spec.array_effects import DriftCompensation
 
 # r outputs and n inputs of one slice, V read-out vectors
-
-Floats = NDArray[np.float32]
 
 READ_VECTORS = 64
 """Random inputs whose absolute outputs are averaged."""
@@ -62,8 +60,8 @@ def drift_gain(
         readings = [np.abs(share).mean(axis=1, keepdims=True) for share in (before, after)]
     else:
         assert read_out is not None, "checked where the chip is described"
-        stream = key._replace(effect="drift_compensation").generator()
-        x = torch.rand(READ_VECTORS, before.shape[1], generator=stream).mul_(2).sub_(1)
+        drawn = uniforms(key._replace(effect="drift_compensation"), (READ_VECTORS, before.shape[1]))
+        x = torch.from_numpy(drawn).mul_(2).sub_(1)
         readings = [read_columns(share, scale, x, read_out, key) for share in (before, after)]
     if wanted.scope == "tile":
         readings = [reading.mean(axis=0, keepdims=True) for reading in readings]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
-import torch
+import numpy as np
 
 Sign = Literal[1, -1]
 """Of every normal of a chip; −1 is the antithetic chip."""
@@ -30,13 +30,9 @@ class NoiseKey(NamedTuple):
         """A 63-bit number that depends on the key and on nothing else."""
         return int.from_bytes(blake2b("\0".join(map(str, self)).encode(), digest_size=8).digest()) >> 1
 
-    def generator(self) -> torch.Generator:
-        """The random generator of this draw, on the CPU wherever the model is.
-
-        torch's CPU generator uses 32 bits of the number, so among a million draws about a hundred pairs
-        coincide; they belong to different weights, and averages do not notice.
-        """
-        return torch.Generator().manual_seed(self.number())
+    def words(self) -> np.random.SFC64:
+        """The stream of random words of this draw; made of 128 bits of the name, so that no two draws coincide."""
+        return np.random.SFC64(int.from_bytes(blake2b("\0".join(map(str, self)).encode(), digest_size=16).digest()))
 
 
 def chip_seed(seed: int, pair: int) -> int:

@@ -13,15 +13,11 @@ from torch import Tensor
 
 from dse.devices.sigma import Polynomials, law_value, off_state_share, polynomial, sigma_law
 from dse.noise.key import NoiseKey, Sign
+from dse.noise.normals import NormalStream, chunk_rows
 from dse.spec.device import Device
 from dse.spec.programming_noise import ProgrammingNoise
 
 # r, n: rows and inputs of one slice, or of one chunk of it
-
-CHUNK_WEIGHTS = 1 << 17
-"""Weights that are worked on at once, so that the scratch buffers stay in the cache."""
-ROW_STEP = 16
-"""Chunks hold a multiple of this many rows: torch fills normals in groups of 16, so chunking changes no draw."""
 
 
 class Branch(NamedTuple):
@@ -100,7 +96,7 @@ def write_slice(target: Tensor, scale: Tensor, law: ErrorLaw, key: NoiseKey, *, 
         clip: whether targets may lie beyond the scale.
         out: receives the weights (r, n).
     """
-    used, unused = key.generator(), key._replace(effect="programming.unused").generator()
+    used, unused = NormalStream(key), NormalStream(key._replace(effect="programming.unused"))
     width, step = target.shape[1], chunk_rows(target.shape[1])
     scratch = torch.empty(3, min(step, len(target)) * width)
     gain = torch.where(scale > torch.finfo(scale.dtype).tiny, scale.reciprocal(), 0.0)
@@ -118,13 +114,8 @@ def write_slice(target: Tensor, scale: Tensor, law: ErrorLaw, key: NoiseKey, *, 
             out[start : start + step].masked_fill_(dead, 0.0)
 
 
-def chunk_rows(width: int, weights: int | None = None) -> int:
-    """Rows of ``width`` weights that are worked on at once."""
-    return max((weights or CHUNK_WEIGHTS) // width // ROW_STEP, 1) * ROW_STEP
-
-
 def write_error(
-    level: Tensor, sigma: Tensor, normal: Tensor, law: ErrorLaw, *, used: torch.Generator, unused: torch.Generator
+    level: Tensor, sigma: Tensor, normal: Tensor, law: ErrorLaw, *, used: NormalStream, unused: NormalStream
 ) -> None:
     """Leaves in ``sigma`` the change of the pair's difference, as a share of g_max; overwrites all three buffers.
 
@@ -148,12 +139,13 @@ def write_error(
         sigma.addcmul_(normal.sub_(sigma), is_above)
     if law.clamp_sigma:
         sigma.clamp_(min=0) if law.sign > 0 else sigma.clamp_(max=0)
-    sigma.mul_(normal.normal_(generator=used))
+    used.fill(normal.numpy())
+    sigma.mul_(normal)
     if law.pair:
         torch.maximum(sigma, level, out=sigma)
     if law.off_sigma:
         limit = -law.off / law.off_sigma  # the normal at which the unused device reaches zero
-        normal.normal_(generator=unused)
+        unused.fill(normal.numpy())
         sigma.sub_(normal.clamp_(min=limit) if law.sign > 0 else normal.clamp_(max=limit), alpha=law.off_sigma)
 
 

@@ -13,9 +13,9 @@ from dse.devices.scaling import scale_factors
 from dse.devices.slices import slice_bounds, slice_sizes
 from dse.errors import Problem, SpecError
 from dse.noise.array import Chip, Part, stored_slice
-from dse.noise.cells import Floats
 from dse.noise.compensation import ReadOut
 from dse.noise.key import NoiseKey, Sign
+from dse.noise.normals import Floats
 from dse.noise.programming import error_law, write_slice
 from dse.spec.architecture import AnalogCore
 from dse.spec.device import Device

@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from dse.devices.error import share_moments, weight_moments
-from dse.noise import programming
 from dse.noise.key import NoiseKey, chip_seed
 from dse.noise.weight import noisy_weight
 from dse.spec.device import Clip
@@ -37,7 +36,7 @@ def test_equal_keys_give_equal_noise_in_any_order():
     assert torch.equal(program(weight, make_device()), first)
 
 
-def test_noise_depends_neither_on_threads_nor_on_chunks(monkeypatch):
+def test_noise_does_not_depend_on_threads():
     weight = gaussian(300, 100)
     first = program(weight, make_device(), rows=37, cols=130)
     threads = torch.get_num_threads()
@@ -46,14 +45,13 @@ def test_noise_depends_neither_on_threads_nor_on_chunks(monkeypatch):
         assert torch.equal(program(weight, make_device(), rows=37, cols=130), first)
     finally:
         torch.set_num_threads(threads)
-    monkeypatch.setattr(programming, "CHUNK_WEIGHTS", 1)
-    assert torch.equal(program(weight, make_device(), rows=37, cols=130), first)
 
 
 def test_the_global_random_state_stays_as_it_is():
-    before = torch.random.get_rng_state()
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 (the state that peers use)
     program(gaussian(20, 20), make_device())
-    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
 
 
 def test_the_same_normals_are_used_at_every_scale():

@@ -8,7 +8,6 @@ import torch
 
 from dse.devices.error import share_moments, weight_moments
 from dse.errors import SpecError
-from dse.noise import array, programming
 from dse.noise.weight import noisy_slices, noisy_weight
 from dse.spec.aging import LogarithmicDrift, NoDrift
 from dse.spec.analog_core import Weight
@@ -75,15 +74,6 @@ def test_the_state_right_after_programming_does_not_depend_on_what_comes_later()
         torch.testing.assert_close(stored(weight, device, rows=40), expected, rtol=1e-5, atol=1e-8)
 
 
-def test_noise_depends_on_neither_threads_nor_chunks_device_by_device(monkeypatch):
-    weight, device = gaussian(300, 100), load_device("pcm_generic_read_noise")
-    device = dataclasses.replace(device, faults=Faults(stuck_at_g_max_fraction=0.05))
-    first = stored(weight, device, rows=37, cols=130, time_s=100.0)
-    monkeypatch.setattr(array, "CHUNK_WEIGHTS", 1)
-    monkeypatch.setattr(programming, "CHUNK_WEIGHTS", 1)
-    assert torch.equal(stored(weight, device, rows=37, cols=130, time_s=100.0), first)
-
-
 @pytest.mark.parametrize("device", ["pcm_generic", "pcm_generic_read_noise", "agrawal_iedm_2022"])
 def test_row_scope_commutes_with_scaling_of_rows(device):
     weight, factors = gaussian(32, 70), torch.tensor([0.5, 4.0]).repeat(16)[:, None]
@@ -143,14 +133,14 @@ def test_mean_and_spread_of_a_weight_follow_the_law_of_its_device(name, sign):
 @pytest.mark.parametrize("scheme", ["two_sided", "offset", "unit_column"])
 def test_error_energy_of_other_ways_of_storing_follows_the_closed_form(scheme):
     weight = gaussian(200, 100)
-    device = make_device(faults=Faults(stuck_at_g_min_fraction=0.01), scale_scope="row_slice")
+    device = make_device(faults=Faults(stuck_at_g_min_fraction=0.05), scale_scope="row_slice")
     expected = weight_moments(weight.numpy(), device, rows=50, cols=64, scheme=scheme)
     energy = (np.square(expected.mean - weight.numpy()) + expected.variance).sum()
     found = [
         (stored(weight, device, rows=50, cols=64, seed=seed, core=as_stored(scheme)) - weight).square().sum().item()
         for seed in range(20)
     ]
-    assert np.mean(found) == pytest.approx(energy, rel=0.02)
+    assert np.mean(found) == pytest.approx(energy, rel=0.03)
 
 
 def test_a_unit_column_gives_every_weight_of_an_input_the_same_error():
