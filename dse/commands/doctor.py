@@ -11,8 +11,8 @@ from typing import Final
 from dse.commands.output import emit
 
 PACKAGES: Final = ("numpy", "scipy", "pandas", "pydantic", "pulp", "highspy", "matplotlib", "jinja2", "torch",
-                   "transformers")  # fmt: skip
-EXTRAS: Final = {"torch": "noise", "transformers": "hf", "jinja2": "html"}
+                   "transformers", "lm_eval")  # fmt: skip
+EXTRAS: Final = {"torch": "noise", "transformers": "hf", "jinja2": "html", "lm_eval": "tasks"}
 """Optional package → the part that brings it."""
 
 

@@ -38,8 +38,10 @@ class TaskPlan:
 
     def digests(self) -> dict[str, str]:
         """Digest of every file in the folder, by name."""
-        files = [] if self.folder is None else sorted(file for file in self.folder.rglob("*") if file.is_file())
-        return {f"task file {file.name}": file_digest(file) for file in files}
+        if self.folder is None:
+            return {}
+        files = sorted(file for file in self.folder.rglob("*") if file.is_file())
+        return {f"task file {file.relative_to(self.folder).as_posix()}": file_digest(file) for file in files}
 
 
 NO_TASKS: Final = TaskPlan()

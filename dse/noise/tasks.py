@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
@@ -211,13 +212,14 @@ def metrics_of(results: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -
 
 @contextmanager
 def quiet_harness() -> Iterator[None]:
-    """Keeps the harness and its data library from logging; afterwards they are as talkative as before."""
+    """Keeps log, warnings and bars of the harness and its data library off stderr; errors are raised all the same."""
     loggers = [logging.getLogger(name) for name in ("lm_eval", "datasets")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        yield
+        with redirect_stderr(StringIO()):
+            yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

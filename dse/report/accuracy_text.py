@@ -10,6 +10,8 @@ from dse.noise.result import AccuracyReport
 from dse.report.tables import align, interval_text, quantity_text, significant
 from dse.report.text import wrapped
 
+SHARES: Final = ("_fraction", ".acc", ".acc_norm", ".exact_match")
+"""Ends of the names of metrics that are shares of tokens, items or questions."""
 SHOWN_CHIPS: Final = 12
 """Chips that the text lists one by one."""
 
@@ -54,7 +56,7 @@ def metric_table(summary: pd.DataFrame) -> str:
     """Every metric with its interval."""
     rows = []
     for row in summary.to_dict(orient="records"):
-        unit = "" if row["metric"] in ("loss_nats", "perplexity") else "fraction"
+        unit = "fraction" if row["metric"].endswith(SHARES) else ""
         change = interval_text(row["increase"], row["increase_low"], row["increase_high"], unit)
         rows.append([row["metric"], quantity_text(row["digital"], unit), quantity_text(row["mean"], unit), change])
     return align(rows, ["metric", "digital", "mean of chips", "change [95 % interval]"], right={1, 2})
