@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import logging
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 PACKAGE_HOME: Final = Path(__file__).parents[2]
 """Folder that the child must be able to import ``dse`` from."""
@@ -21,6 +22,8 @@ LOGGER: Final = logging.getLogger(__name__)
 GRACE_S: Final = 2.0
 """Time beyond the limit that the solver gets to stop by itself [s]."""
 
+Changes: TypeAlias = dict[str, tuple[float | None, float | None]]
+"""Name of a row in the model → its sides."""
 Outcome = Literal["optimal", "infeasible", "time_limit", "failed"]
 
 
@@ -62,7 +65,7 @@ def solve_model(
     with tempfile.TemporaryDirectory(prefix="dse-mapping-") as folder:
         file, hints = Path(folder, "model.mps"), Path(folder, "hints.json")
         write(file)
-        hints.write_text(json.dumps({"start": start or {}, "parts": parts or {}}), encoding="utf-8")
+        hints.write_text(json.dumps({"start": start or {}, "parts": parts or {}, "sweep": []}), encoding="utf-8")
         for name in (solver,) if solver else installed_solvers():
             left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
             command = [sys.executable, "-P", "-m", f"dse.mapping.worker_{name}"]
@@ -76,6 +79,29 @@ def solve_model(
             LOGGER.warning("the solver %s ended without an answer: %s", name, errors.strip()[-500:] or "no message")
             answer = Answer(status="failed", bound=None, seconds=spent_s)
     return answer
+
+
+def solve_sweep(
+    write: Callable[[Path], None],
+    sweep: list[Changes],
+    *,
+    parts: dict[str, int] | None = None,
+    time_limit_s: float,
+    gap: float,
+    seed: int,
+) -> list[Answer]:
+    """Solves one model again and again with other sides of its rows, in one process of HiGHS.
+
+    The answers come in the order of the sweep; there are fewer where the time was over.
+    """
+    with tempfile.TemporaryDirectory(prefix="dse-mapping-") as folder:
+        file, hints = Path(folder, "model.mps"), Path(folder, "hints.json")
+        write(file)
+        hints.write_text(json.dumps({"start": {}, "parts": parts or {}, "sweep": sweep}), encoding="utf-8")
+        command = [sys.executable, "-P", "-m", "dse.mapping.worker_highs"]
+        arguments = map(str, (file, hints, time_limit_s, gap, seed))
+        lines, _ = run_until([*command, *arguments], time_limit_s + GRACE_S)
+    return read_answers(lines, time_limit_s)
 
 
 def run_until(command: list[str], deadline_s: float) -> tuple[list[str], str]:
@@ -97,15 +123,31 @@ def run_until(command: list[str], deadline_s: float) -> tuple[list[str], str]:
     return output.splitlines(), errors
 
 
+def events_of(lines: list[str]) -> list[dict[str, Any]]:
+    """The worker's events; a cut-off last line is left out."""
+    events = []
+    for line in lines:
+        with contextlib.suppress(json.JSONDecodeError):
+            events.append(json.loads(line))
+    return events
+
+
+def read_answers(lines: list[str], seconds: float) -> list[Answer]:
+    """The answers of a sweep, in its order, as far as they came."""
+    groups: list[list[str]] = []
+    for line in lines:
+        if '"event": "relaxation"' in line[:40] or not groups:
+            groups.append([])
+        groups[-1].append(line)
+    found = [read_answer(group, seconds) for group in groups]
+    return [answer for answer in found if answer is not None]
+
+
 def read_answer(lines: list[str], seconds: float) -> Answer | None:
     """The answer in the worker's lines; a cut-off last line is left out."""
     bound: float | None = None
     answer = None
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
-            continue
+    for event in events_of(lines):
         if event["event"] == "relaxation":
             bound = event["bound"]
             status: Outcome = "infeasible" if event["status"] == "infeasible" else "time_limit"
