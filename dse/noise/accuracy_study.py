@@ -15,7 +15,8 @@ from dse.errors import TimeLimitError
 from dse.mapping.model import Mapping
 from dse.noise.bench import Bench, BenchKey, bench_key, load_bench, require_same_shapes
 from dse.noise.chip import ChipJob
-from dse.noise.convert import analog_cores
+from dse.noise.convert import analog_cores, require_known_age
+from dse.noise.effects import effects_of
 from dse.noise.intervals import pairs_needed
 from dse.noise.keep import ChipStore, Place, noise_digest, simulator_digest
 from dse.noise.key import Sign
@@ -27,14 +28,6 @@ from dse.noise.tables import draw_table, layer_table, load_table
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.workload.build import Workload
 
-EFFECTS = ("programming noise", "DAC quantisation and clipping", "ADC quantisation and clipping")
-UNMODELLED = (
-    "conductance drift",
-    "read noise",
-    "IR drop",
-    "output noise of the array",
-    "weights of digital units at less than checkpoint precision",
-)
 SIGNS: tuple[Sign, Sign] = (1, -1)
 FEWEST_PAIRS = 2
 """Pairs that an interval needs."""
@@ -86,7 +79,9 @@ class AccuracyStudy:
     def job(self, place: Place) -> ChipJob:
         """The work of one chip."""
         plan = self.plan
-        return ChipJob(self.arch, self.mapping, self.key, place, plan.seed, plan.scale, self.workload.model.d_model)
+        return ChipJob(
+            self.arch, self.mapping, self.key, place, plan.seed, plan.time_s, plan.scale, self.workload.model.d_model
+        )
 
     def planned_draws(self, chips: Chips) -> int:
         """Chips that the study needs, from the spread of the first stage."""
@@ -110,6 +105,7 @@ class AccuracyStudy:
             raise TimeLimitError(
                 f"time is over after {len(chips)} of {planned} chips; an interval needs two whole pairs"
             )
+        effects = effects_of(self.cores.values(), time_s=plan.time_s)
         table = draw_table(whole)
         n_first = min(plan.draws, len(whole)) // 2
         summary = summarise(table, digital, n_first=n_first)
@@ -131,9 +127,9 @@ class AccuracyStudy:
             scale=plan.scale,
             n_tokens=self.bench.n_tokens,
             n_items=len(self.bench.items),
-            effects=EFFECTS if self.cores else (),
+            effects=effects.simulated,
             analog_blocks=len(self.cores),
-            unmodelled=UNMODELLED,
+            unmodelled=effects.left_out,
             digests={
                 "architecture": self.arch.digest,
                 "workload": self.workload.digest,
@@ -167,6 +163,7 @@ def prepared(
     bench = load_bench(key)
     require_same_shapes(bench.model, workload)
     cores = analog_cores(bench.model, mapping, arch)
+    require_known_age(cores.values(), plan.time_s)
     identity = {
         **dict(key.digests),
         "cores": noise_digest(cores),

@@ -54,7 +54,7 @@ def check_accuracy(
         mapping: which blocks are analog.
         draws: chips to evaluate, or with ``half_width_nats`` those of the first stage; even, at least 4.
         seed: seed of the study.
-        time_s: age of the programmed weights [s]; 0 only.
+        time_s: age of the programmed weights [s]; above 0 the devices need a drift model.
         scale: further factor on the programming noise of every device.
         executor: evaluates the chips; default one after the other in this process. The results are the same.
         n_tokens: predicted tokens of held-out text, rounded down to whole windows.

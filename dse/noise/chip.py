@@ -24,6 +24,8 @@ class ChipJob:
     place: Place
     seed: int
     """Seed of the study."""
+    time_s: float
+    """Age of the weights [s]."""
     scale: float
     width: int
     """Width of the model."""
@@ -42,6 +44,7 @@ def evaluate_chip(job: ChipJob) -> Record:
             job.arch,
             seed=chip_seed(job.seed, job.place.pair),
             sign=job.place.sign,
+            time_s=job.time_s,
             scale=job.scale,
             ranges=bench.ranges(frozenset(int(core.rows) for core in cores.values())),
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping as MappingABC
 
 import numpy as np
 import torch
 from torch import nn
 
+from dse.devices.aging import time_problem
 from dse.errors import Problem, SpecError
 from dse.mapping.model import Mapping
 from dse.noise.key import Sign
@@ -30,6 +32,7 @@ def noisy_model(
     *,
     seed: int,
     sign: Sign = 1,
+    time_s: float = 0.0,
     scale: float = 1.0,
     ranges: Ranges | None = None,
 ) -> nn.Module:
@@ -44,13 +47,16 @@ def noisy_model(
         arch: the core groups.
         seed: the chip.
         sign: −1 for the antithetic chip (every standard normal turned round).
+        time_s: age of the programmed weights [s].
         scale: further factor on each device's sigma.
         ranges: static converter ranges from ``measure_ranges``; None leaves the converters out.
 
     Raises:
-        SpecError: unsupported model class, or a mapping that does not fit model and architecture.
+        SpecError: unsupported model class, a mapping that does not fit model and architecture, or a time at which a
+            device has no state.
     """
     cores = analog_cores(model, mapping, arch)
+    require_known_age(cores.values(), time_s)
 
     def analog(site: Site) -> nn.Module | None:
         core = cores.get(site.block)
@@ -60,13 +66,34 @@ def noisy_model(
         outputs = weight.chunk(len(site.matrices))
         for (name, target), out in zip(site.parts(), outputs, strict=True):
             noisy_weight(
-                target, core.device, core, seed=seed, block=site.block, matrix=name, sign=sign, scale=scale, out=out
+                target,
+                core.device,
+                core,
+                seed=seed,
+                block=site.block,
+                matrix=name,
+                time_s=time_s,
+                sign=sign,
+                scale=scale,
+                out=out,
             )
         found = None if ranges is None else ranges[(*site.key, int(core.rows))]
         return AnalogLinear(weight, core, ranges=found, bias=site.bias)
 
     chip: nn.Module = rebuilt(model, analog)
     return chip
+
+
+def require_known_age(cores: Iterable[AnalogCore], time_s: float) -> None:
+    """Refuses a time at which a device has no state.
+
+    Raises:
+        SpecError: for every such device.
+    """
+    devices = dict.fromkeys(core.device for core in cores)
+    problems = [Problem(aged, "time_s") for device in devices if (aged := time_problem(device, time_s)) is not None]
+    if problems:
+        raise SpecError(list(dict.fromkeys(problems)))
 
 
 def analog_cores(model: nn.Module, mapping: Mapping, arch: Architecture) -> dict[str, AnalogCore]:

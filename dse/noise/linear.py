@@ -188,16 +188,6 @@ def unmodelled(core: AnalogCore) -> list[Problem]:
     return found
 
 
-def unmodelled_conditions(*, time_s: float, scale: float) -> list[Problem]:
-    """What is wrong with the age of the weights and the factor on sigma."""
-    problems = []
-    if time_s != 0:
-        problems.append(
-            Problem(f"drift is not modelled by this version, only 0 is possible (got {time_s:g})", "time_s")
-        )
-    return problems + scale_problems(scale)
-
-
 def scale_problems(scale: float) -> list[Problem]:
     """What is wrong with the factor on sigma."""
     is_usable = 0 <= scale < float("inf")

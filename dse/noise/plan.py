@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from dse.errors import Problem, SpecError
-from dse.noise.linear import unmodelled_conditions
+from dse.noise.linear import scale_problems
 from dse.noise.task_plan import NO_TASKS, TaskPlan
 from dse.workload.build import Workload
 
@@ -41,16 +41,16 @@ class Plan:
         Raises:
             SpecError: every such setting.
         """
-        problems = [*unmodelled_conditions(time_s=self.time_s, scale=self.scale), *self.draw_problems()]
+        problems = [*scale_problems(self.scale), *self.draw_problems()]
+        if not 0 <= self.time_s < float("inf"):
+            problems.append(Problem(f"expected a finite number >= 0 (got {self.time_s:g})", "time_s"))
         if self.n_tokens < 1:
             problems.append(Problem(f"expected a number > 0 (got {self.n_tokens})", "n_tokens"))
         if self.n_items is not None and self.n_items < 0:
             problems.append(Problem(f"expected a number >= 0, or None for all (got {self.n_items})", "n_items"))
         if np.any(np.asarray(workload.scenario.time_since_programming_s) != 0):
             problems.append(
-                Problem(
-                    "drift is not modelled by this version, only 0 is possible", "scenario.time_since_programming_s"
-                )
+                Problem("is not read by this version; write 0 and give time_s", "scenario.time_since_programming_s")
             )
         problems += self.tasks.problems()
         if problems:

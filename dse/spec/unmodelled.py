@@ -102,5 +102,7 @@ def _age(root: Node, kind: FileKind, findings: Findings) -> None:
     for path, scenario in entries:
         age = scenario.value.get("time_since_programming_s") if isinstance(scenario.value, dict) else None
         if age is not None and isinstance(age.value, int | float) and age.value > 0:
-            message = f"{described(age)}: not modelled by this version; write 0, drift is left out"
+            message = (
+                f"{described(age)}: not modelled by this version; write 0, and give the time to dse accuracy --time-s"
+            )
             findings.add(age.place, f"{path}.time_since_programming_s", message)

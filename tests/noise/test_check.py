@@ -127,7 +127,7 @@ def test_progress_is_told_after_every_chip(workload):
 
 
 def test_a_job_can_go_to_another_process():
-    job = ChipJob(make_architecture(), ALL, None, Place(0, 1), 1, 1.0, 16)
+    job = ChipJob(make_architecture(), ALL, None, Place(0, 1), 1, 0.0, 1.0, 16)
     assert pickle.loads(pickle.dumps(job)).mapping.placement == ALL.placement
 
 
@@ -253,7 +253,7 @@ def test_cores_of_other_sizes_have_ranges_of_their_own(workload):
     [
         ({"draws": 5}, r"draws: chips come in antithetic pairs: expected an even number >= 4 \(got 5\)"),
         ({"draws": 2}, r"expected an even number >= 4 \(got 2\)"),
-        ({"time_s": 3600.0}, r"time_s: drift is not modelled by this version, only 0 is possible \(got 3600\)"),
+        ({"time_s": 3600.0}, r"time_s: test device has no drift model, so only 0 is possible \(got 3600\)"),
         ({"scale": -0.5}, r"scale: expected a finite number >= 0"),
         ({"n_tokens": 0}, r"n_tokens: expected a number > 0"),
         ({"n_items": -1}, r"n_items: expected a number >= 0"),
@@ -275,7 +275,7 @@ def test_impossible_settings_are_refused(workload, options, message):
 
 def test_aged_weights_are_refused(workload):
     aged = replace(workload, scenario=Scenario(phase="decode", batch=1, time_since_programming_s=60.0))
-    with pytest.raises(SpecError, match=r"scenario\.time_since_programming_s: drift is not modelled"):
+    with pytest.raises(SpecError, match=r"scenario\.time_since_programming_s: is not read by this version"):
         check_accuracy(make_architecture(), aged, ALL, **FEW)
 
 

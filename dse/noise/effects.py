@@ -1,0 +1,36 @@
+"""Which effects a measurement of accuracy holds, and which the files leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from dse.spec.architecture import AnalogCore
+
+ALWAYS = ("programming noise", "DAC quantisation and clipping", "ADC quantisation and clipping")
+NEVER = ("output noise of the array", "weights of digital units at less than checkpoint precision")
+
+
+class Effects(NamedTuple):
+    """Names of effects."""
+
+    simulated: tuple[str, ...]
+    left_out: tuple[str, ...]
+    """Not stated by the files of any core in use, or not part of the simulation."""
+
+
+def effects_of(cores: Collection[AnalogCore], *, time_s: float) -> Effects:
+    """What happens to the weights and products of some core groups at an age of the weights [s]."""
+    stated = {
+        "conductance drift": time_s > 0,
+        "read noise": any(core.device.read_noise is not None for core in cores),
+        "stuck devices": any(core.device.faults is not None for core in cores),
+        "IR drop": any(core.ir_drop is not None for core in cores),
+        "offset voltages": any(core.v_offset is not None for core in cores),
+        "drift compensation": time_s > 0 and any(core.drift_compensation is not None for core in cores),
+    }
+    found = [effect for effect, is_stated in stated.items() if is_stated]
+    missing = [effect for effect, is_stated in stated.items() if not is_stated]
+    if time_s == 0:
+        missing.remove("drift compensation")
+    return Effects((*ALWAYS, *found) if cores else (), (*missing, *NEVER))
