@@ -6,18 +6,23 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from dse.commands.inputs import Pair, load_pair, ruled_mapping, solved_mapping
+from dse.commands.inputs import Pair, load_pair, pins_of, ruled_mapping, solved_mapping
 from dse.commands.map_arguments import BY_NAME, NUMBERS, PAIRED, flag, limits_of, numbers_by_name
+from dse.commands.map_front import run_front
 from dse.commands.output import emit, output_file, tell, writing
+from dse.cost.table import cost_table
 from dse.cost.warnings import architecture_warnings
 from dse.errors import SpecError
 from dse.mapping.from_file import problem_from_file
+from dse.mapping.goal import single
 from dse.mapping.metrics import SLACK
 from dse.mapping.model import Mapping
 from dse.mapping.pack import pack
+from dse.mapping.problem import MappingProblem, mapping_problem
 from dse.mapping.problem_answer import problem_answer
 from dse.mapping.solve import solve_problem, solved
 from dse.report.mapping_text import mapping_text, problem_text
+from dse.sensitivity.options import option_scores
 from dse.sensitivity.score import score_blocks
 from dse.sensitivity.share import sensitivity_share
 from dse.spec.problem_file import load_problem
@@ -40,12 +45,14 @@ OF_FILE: Final = (
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints status, objective, bound and gap; 4 where the time passed before the proof."""
-    file = output_file(arguments.output, "mapping.json")
+    file = None if arguments.front is not None else output_file(arguments.output, "mapping.json")
     if arguments.problem is not None:
         return run_problem(arguments, file)
     if arguments.workload is None:
         raise SpecError("dse map needs ARCH and WORKLOAD (dse map server_pcm3d olmoe), or --problem FILE")
     pair = load_pair(arguments)
+    if arguments.front is not None:
+        return run_front(arguments, pair_problem(arguments, pair))
     mapping = wanted_mapping(arguments, pair)
     scores = score_blocks(pair.workload)
     share = sensitivity_share(scores, mapping)
@@ -78,6 +85,8 @@ def run_problem(arguments: argparse.Namespace, file: Path | None) -> int:
         raise SpecError(f"--problem {arguments.problem} holds objective, limits and options; write {option} there")
     loaded = load_problem(arguments.problem)
     problem = problem_from_file(loaded)
+    if arguments.front is not None:
+        return run_front(arguments, problem)
     solution = solve_problem(problem, time_limit_s=arguments.time_limit_s, gap=arguments.gap, seed=arguments.seed)
     mapping = solved(problem, solution, gap=arguments.gap, digests={"problem": loaded.digest})
     if file is not None:
@@ -85,6 +94,26 @@ def run_problem(arguments: argparse.Namespace, file: Path | None) -> int:
             mapping.save(file)
     emit(arguments, problem_answer(mapping, loaded.spec.format), lambda: problem_text(mapping))
     return 4 if mapping.status == "time_limit" else 0
+
+
+def pair_problem(arguments: argparse.Namespace, pair: Pair) -> MappingProblem:
+    """The problem of an architecture and a workload under the given limits.
+
+    Raises:
+        SpecError: a rule or an objective, which a front does not have.
+    """
+    if arguments.rule is not None or arguments.objective is not None:
+        option = "--rule" if arguments.rule is not None else "--objective"
+        raise SpecError(f"--front {arguments.front} says what is minimised, so {option} has no place; drop one")
+    return mapping_problem(
+        cost_table(pair.arch, pair.workload),
+        option_scores(score_blocks(pair.workload), pair.workload, pair.arch),
+        pair.workload,
+        pair.arch,
+        goal=single("energy"),
+        limits=limits_of(arguments),
+        pins=pins_of(arguments),
+    )
 
 
 def wanted_mapping(arguments: argparse.Namespace, pair: Pair) -> Mapping:

@@ -64,7 +64,8 @@ class MappingFront:
     limited: Metric
     points: tuple[FrontPoint, ...]
     n_asked: int
-    seconds: float
+    n_missing: int
+    """Limits for which the time was over before a placement was found."""
 
     def frame(self) -> pd.DataFrame:
         """One row per point: every metric, bound and gap of the minimised one, digital experts."""
@@ -79,6 +80,13 @@ class MappingFront:
             for point in self.points
         ]
         return pd.DataFrame(rows)
+
+    def placements(self) -> pd.DataFrame:
+        """One row per block, one column per point: ``group precision copies``."""
+        instance = self.problem.instance
+        said = [" ".join(map(str, option)) for option in instance.options]
+        columns = {str(i): [said[o] for o in one.choice.tolist()] for i, one in enumerate(self.points)}
+        return pd.DataFrame(columns, index=pd.Index(instance.names, name="block"))
 
 
 def mapping_front(
@@ -116,13 +124,15 @@ def mapping_front(
     left, right = end(limited, minimised), end(minimised, limited)
     low, high = (metric_values(problem.instance, choice) for choice in (left.choice, right.choice))
     found = [(right.choice, right.bound), (left.choice, left.second_bound)]
+    n_missing = 0
     limits = np.linspace(low[limited], high[limited], n_points)[1:-1]
     if len(limits) and high[limited] - low[limited] > SAME * abs(high[limited]):
         trade = AUGMENTED * (low[minimised] - high[minimised]) / (high[limited] - low[limited])
         own = dataclasses.replace(problem, goal=augmented(minimised, limited, max(trade, 0.0)))
-        found += swept(own, limited, limits.tolist(), trade, time_limit_s=left_s(), gap=gap, seed=seed)
+        between = swept(own, limited, limits.tolist(), trade, time_limit_s=left_s(), gap=gap, seed=seed)
+        n_missing, found = len(limits) - len(between), found + between
     points = efficient([point(problem, minimised, choice, bound) for choice, bound in found], minimised, limited)
-    return MappingFront(problem, minimised, limited, tuple(points), n_points, time.monotonic() - begin)
+    return MappingFront(problem, minimised, limited, tuple(points), n_points, n_missing)
 
 
 def read_pair(metrics: Sequence[str], n_points: int) -> tuple[Metric, Metric]:

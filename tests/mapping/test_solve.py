@@ -14,7 +14,7 @@ from dse.cost.option import Option
 from dse.cost.table import CostTable, cost_table
 from dse.errors import InfeasibleError, SpecError, TimeLimitError
 from dse.evaluation.run import evaluate
-from dse.mapping import solve
+from dse.mapping import child, solve
 from dse.mapping.baseline import SOURCES, Rule, rule_mapping
 from dse.mapping.child import Answer, read_answer, run_until, solve_model
 from dse.mapping.goal import single
@@ -367,6 +367,23 @@ class TestDeadline:
         limits = {"max_sensitivity_share": 0.45, "max_digital_experts": 2}
         with pytest.raises(TimeLimitError, match="no mapping found within 60 s"):
             self.solve_with(Answer(status="time_limit", bound=0.0), monkeypatch, limits)
+
+    def test_a_solver_that_is_killed_leaves_the_best_rule(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        arch, workload = make_arch(), make_workload(2, 4)
+        costs, options = make_costs(arch, workload), option_scores(scores_of(workload), workload, arch)
+        monkeypatch.setattr(child, "run_until", lambda *_: (["{"], "Killed"))
+        mapping = solve_mapping(costs, options, workload, arch, limits={"digital_fraction": 0.25})
+        assert mapping.status == "time_limit"
+        assert mapping.solver.startswith("rule top_k_global at digital fraction 0.25")
+
+    def test_the_next_solver_takes_over_from_one_that_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        arch, workload = make_arch(), make_workload(2, 4)
+        costs, options = make_costs(arch, workload), option_scores(scores_of(workload), workload, arch)
+        run = child.run_until
+        fails = lambda command, limit_s: ([], "Killed") if "worker_highs" in str(command) else run(command, limit_s)  # noqa: E731
+        monkeypatch.setattr(child, "run_until", fails)
+        mapping = solve_mapping(costs, options, workload, arch, limits={"digital_fraction": 0.25})
+        assert (mapping.status, mapping.solver[:3]) == ("optimal", "CBC")
 
     def test_a_child_that_hangs_is_ended(self) -> None:
         begin = time.monotonic()
