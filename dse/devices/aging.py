@@ -29,6 +29,8 @@ class State(NamedTuple):
     """The law of programmed conductances at some time."""
 
     noise: ProgrammingNoise
+    scale: float
+    """Factor on its sigma beside its own: that of the device, where the law is another one."""
     shift: tuple[float, ...]
     """Coefficients in r of the mean shift of the target, as a share of g_max."""
 
@@ -73,8 +75,9 @@ def state_at(device: Device, time_s: float) -> State:
         for state in device.drift.at:
             if state.time_s == time_s:
                 g_max = float(device.g_max_usiemens)
-                return State(state.programming, tuple(c / g_max for c in state.shift_coefficients))
-    return State(device.programming, ())
+                shift = tuple(c / g_max for c in state.shift_coefficients)
+                return State(state.programming, float(device.programming.scale), shift)
+    return State(device.programming, 1.0, ())
 
 
 def power_law_age(device: Device, time_s: float) -> float:

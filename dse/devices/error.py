@@ -55,7 +55,7 @@ def device_moments(r: ArrayLike, device: Device, *, time_s: float = 0.0, is_clam
     """
     r = np.asarray(r, np.float64)
     state, (loss, spread) = state_at(device, time_s), relaxation(device, time_s)
-    sigma = np.hypot(law_value(sigma_law(state.noise, device), r), spread)
+    sigma = np.hypot(law_value(sigma_law(state.noise, device, scale=state.scale), r), spread)
     target = r - loss + (polynomial(state.shift, r) if state.shift else 0.0)
     factor = drift_factor_moments(r, device, time_s)
     if device.read_noise is not None and device.read_noise.q_of == "programmed":

@@ -53,7 +53,7 @@ def cell_law(device: Device, *, time_s: float, sign: Sign, scale: float) -> Cell
     return CellLaw(
         device=device,
         sign=sign,
-        sigma=sigma_law(state.noise, device, scale=scale),
+        sigma=sigma_law(state.noise, device, scale=state.scale * scale),
         sigma_then=sigma_law(device.programming, device, scale=scale),
         shift=state.shift,
         is_clamped=device.pair == "both_devices",

@@ -135,7 +135,8 @@ def write_matrix(target: Tensor, chip: Chip, key: NoiseKey, *, out: Tensor) -> N
     scales = scales_of(target.numpy(), chip)
     law = None
     if chip.is_programming_only:
-        law = error_law(device, state_at(device, chip.time_s).noise, sign=chip.sign, scale=chip.scale)
+        state = state_at(device, chip.time_s)
+        law = error_law(device, state.noise, sign=chip.sign, scale=state.scale * chip.scale)
     if law is None:
         dead = dead_weights(target.numpy(), scales, chip)
         write_parts(target.numpy(), scales, dead, chip, key, out=out.numpy())

@@ -74,23 +74,31 @@ def test_interleaved_columns_lose_what_one_column_with_both_devices_loses():
     assert doubled.minus is None
 
 
-CROSSSIM = {  # other program: CrossSim at 0a2eb1e (nodal solver, threshold 2e-5), 1 ohm, 25 uS, the arrays below
-    (128, 0.0, "separate"): 0.015203,
-    (128, 1.0, "separate"): 0.028161,
-    (128, 0.0, "interleaved"): 0.028966,
-    (128, 1.0, "interleaved"): 0.041387,
-    (256, 0.0, "separate"): 0.051353,
-    (256, 1.0, "separate"): 0.096622,
-    (256, 0.0, "interleaved"): 0.096357,
-    (256, 1.0, "interleaved"): 0.138306,
+CROSSSIM = {  # other program: CrossSim at 0a2eb1e (nodal solver, threshold 2e-5), 25 uS, the arrays of the test below
+    (128, 1.0, "column", "separate", "normal"): 0.015203,
+    (128, 1.0, "both", "separate", "normal"): 0.028161,
+    (128, 1.0, "column", "interleaved", "normal"): 0.028966,
+    (128, 1.0, "both", "interleaved", "normal"): 0.041387,
+    (256, 1.0, "column", "separate", "normal"): 0.051353,
+    (256, 1.0, "both", "separate", "normal"): 0.096622,
+    (256, 1.0, "column", "interleaved", "normal"): 0.096357,
+    (256, 1.0, "both", "interleaved", "normal"): 0.138306,
+    (256, 4.0, "both", "separate", "normal"): 0.308930,
+    (256, 4.0, "both", "interleaved", "normal"): 0.403610,
+    (256, 4.0, "both", "separate", "t4"): 0.074343,
+    (512, 0.35, "both", "separate", "normal"): 0.116360,
+    (512, 0.35, "both", "interleaved", "normal"): 0.165913,
+    (512, 1.0, "both", "separate", "normal"): 0.280183,
+    (512, 1.0, "both", "interleaved", "normal"): 0.371522,
 }
 
 
 @pytest.mark.parametrize(("case", "expected"), CROSSSIM.items(), ids=str)
 def test_the_error_of_products_is_that_of_an_iterative_solver(case, expected):
-    n, row, columns = case
+    n, ohm, wires, columns, law = case
     rng = np.random.default_rng(20260)
-    weight, x = 0.02 * rng.standard_normal((n, n)), rng.standard_normal((4, n))
+    weight = 0.02 * (rng.standard_normal((n, n)) if law == "normal" else rng.standard_t(4, (n, n)))
+    x = rng.standard_normal((4, n))
     exact = x @ weight.T
-    error = np.linalg.norm(products(weight, x, row=row, columns=columns) - exact) / np.linalg.norm(exact)
-    assert error == pytest.approx(expected, rel=0.005)
+    found = products(weight, x, column=ohm, row=ohm if wires == "both" else 0.0, columns=columns)
+    assert np.linalg.norm(found - exact) / np.linalg.norm(exact) == pytest.approx(expected, rel=0.005)

@@ -263,6 +263,17 @@ def test_a_read_out_without_a_reader_is_refused():
         stored(gaussian(4, 4), load_device("pcm_generic"), core=core, time_s=60.0)
 
 
+@pytest.mark.parametrize("name", ["wan_nature_2022", "agrawal_iedm_2022"])
+def test_the_scale_of_a_device_reaches_its_later_tables(name):
+    weight, device = gaussian(40, 30), dataclasses.replace(load_device(name), pair="single_signed")
+    doubled = dataclasses.replace(device, programming=dataclasses.replace(device.programming, scale=2.0))
+    quiet, found, expected = (
+        stored(weight, d, time_s=86_400.0, scale=c) for d, c in ((device, 0.0), (doubled, 1.0), (device, 2.0))
+    )
+    assert torch.equal(found, expected)
+    assert not torch.equal(found, quiet)
+
+
 def test_a_relaxation_that_pulls_below_zero_ends_there():
     drift = LogarithmicDrift(
         model="logarithmic", mean_slope_usiemens=100.0, std_slope_usiemens=0.0, std_offset_usiemens=0.0
