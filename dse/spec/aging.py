@@ -108,7 +108,7 @@ class StateAtTime:
     time_s: Positive
     """Time after programming [s]."""
     programming: Annotated[ProgrammingNoise, Field(discriminator="model")]
-    """Distance from the target at that time; multiplied by the ``scale`` of the device's own ``programming`` as well."""
+    """Distance from the target at that time; multiplied by the ``scale`` of the device's ``programming`` as well."""
     shift_coefficients: tuple[Annotated[float, Number()], ...] = ()
     """Mean shift of the target as Σ coefficients[i] · r^i [µS]; left out: none."""
 
