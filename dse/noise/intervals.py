@@ -31,12 +31,11 @@ class Interval(NamedTuple):
 def standard_error(pairs: Values, n_first: int) -> float:
     """Standard error of the mean of all pairs, from the spread of the first ``n_first`` [unit of the pairs].
 
-    Not a number where a pair is infinite.
+    Not a number where a pair is infinite, or where the first pairs are equal and later ones are not: the spread of a
+    metric of few values is then not known.
     """
-    first = pairs[:n_first]
-    if not np.isfinite(pairs).all():
-        return math.nan
-    return float(np.std(first, ddof=1)) / math.sqrt(len(pairs))
+    spread = float(np.std(pairs[:n_first], ddof=1)) if np.isfinite(pairs).all() else math.nan
+    return math.nan if spread == 0 else spread / math.sqrt(len(pairs))
 
 
 def mean_interval(pairs: Values, n_first: int) -> Interval:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -16,7 +17,8 @@ def summarise(draws: pd.DataFrame, digital: Mapping[str, float], *, n_first: int
     """One row per metric: digital, mean, low, high, increase, increase_low, increase_high, n_pairs.
 
     The interval covers the spread between chips, not the choice of text. The digital value is the same for
-    every chip, so the paired increase has the interval of the mean, moved.
+    every chip, so the paired increase has the interval of the mean, moved. Pairs that agree although their chips do
+    not (a share of few tokens or questions) leave the interval open: not a number.
 
     Args:
         draws: one row per chip with ``pair`` and a column per metric.
@@ -27,6 +29,8 @@ def summarise(draws: pd.DataFrame, digital: Mapping[str, float], *, n_first: int
     for metric, reference in digital.items():
         pairs = increases(draws, metric, reference)
         found = mean_interval(pairs, n_first)
+        if found.low == found.high and draws[metric].nunique() > 1:  # pairs of unequal chips that happen to agree
+            found = Interval(found.mean, math.nan, math.nan)
         rows.append(
             {
                 "metric": metric,

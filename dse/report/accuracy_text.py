@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import pandas as pd
@@ -58,6 +59,8 @@ def metric_table(summary: pd.DataFrame) -> str:
     for row in summary.to_dict(orient="records"):
         unit = "fraction" if row["metric"].endswith(SHARES) else ""
         change = interval_text(row["increase"], row["increase_low"], row["increase_high"], unit)
+        if math.isnan(row["increase_low"]):
+            change += " (too few chips for an interval)"
         rows.append([row["metric"], quantity_text(row["digital"], unit), quantity_text(row["mean"], unit), change])
     return align(rows, ["metric", "digital", "mean of chips", "change [95 % interval]"], right={1, 2})
 

@@ -89,6 +89,10 @@ def test_infinite_pairs_have_no_interval():
     assert math.isnan(high)
 
 
+def test_first_pairs_that_agree_say_nothing_about_later_ones():
+    assert math.isnan(mean_interval(np.array([0.5, 0.5, 0.7]), 2).low)
+
+
 @pytest.mark.parametrize("chips", [1, 6, 20, 59, 200])
 @pytest.mark.parametrize("share", [0.3, 0.8, 0.95, 0.99])
 def test_the_yield_bound_is_below_the_yield_in_95_percent_of_studies_or_more(chips, share):

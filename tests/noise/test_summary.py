@@ -35,8 +35,16 @@ def test_equal_chips_have_no_interval_and_no_increase():
 
 
 def test_antithetic_differences_within_pairs_do_not_widen_the_interval():
-    table = summarise(chips([[0.0, 2.0], [-5.0, 7.0]]), {"loss_nats": 0.0}, n_first=2).iloc[0]
-    assert table["low"] == table["high"] == 1.0
+    wide = summarise(chips([[0.0, 2.0], [-5.0, 7.2]]), {"loss_nats": 0.0}, n_first=2).iloc[0]
+    narrow = summarise(chips([[1.0, 1.0], [1.1, 1.1]]), {"loss_nats": 0.0}, n_first=2).iloc[0]
+    assert [wide["low"], wide["high"]] == pytest.approx([narrow["low"], narrow["high"]])
+
+
+def test_pairs_that_agree_by_chance_leave_the_interval_open():
+    table = summarise(chips([[0.50, 0.52], [0.52, 0.50]]), {"loss_nats": 0.4}, n_first=2).iloc[0]
+    assert table["increase"] == pytest.approx(0.11)
+    assert math.isnan(table["increase_low"])
+    assert math.isnan(table["high"])
 
 
 def test_yield_counts_one_chip_of_each_pair_of_the_first_stage():
