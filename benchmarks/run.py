@@ -9,13 +9,14 @@ import argparse
 import platform
 from pathlib import Path
 
+import accuracy
 import cli
 import exploration
 import flat
 import mapping
 import noise
 
-MODULES = (cli, exploration, flat, mapping, noise)
+MODULES = (accuracy, cli, exploration, flat, mapping, noise)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -56,8 +57,10 @@ def measure(
     mappings: MappingABC[str, Mapping],
     plan: AccuracyPlan,
     progress: Callable[[str, int, int], None],
+    *,
+    folder: Path | None = None,
 ) -> Measured:
-    """Measures the candidates at every noise scale of the plan."""
+    """Measures the candidates at every noise scale of the plan; with ``folder`` every chip is kept there at once."""
     chosen = candidates(space, points, plan)
     jobs = [(point, scale) for scale in plan.scales for point in chosen.index]
     draws, summaries = [], []
@@ -66,15 +69,20 @@ def measure(
         row = chosen.loc[[point]]
         arch, workload = design_points(dataclasses.replace(space, axes=dict(space.axes)), row[list(space.axes)])
         mapping_id = str(row["mapping_id"].iloc[0])
+        mapping = mappings[mapping_id]
+        settings = dse.noise.Plan(
+            draws=plan.draws, seed=space.seed, scale=scale, n_tokens=plan.n_tokens, n_items=plan.n_items
+        )
         report = dse.noise.check_accuracy(
             arch,
             workload,
-            mappings[mapping_id],
+            mapping,
             draws=plan.draws,
             seed=space.seed,
             scale=scale,
             n_tokens=plan.n_tokens,
             n_items=plan.n_items,
+            folder=None if folder is None else folder / dse.noise.study_digest(arch, workload, mapping, settings)[:16],
         )
         key = {"point": point, "mapping_id": mapping_id, "scale": scale}
         key["digital_fraction"] = float(row[DIGITAL_FRACTION].iloc[0]) if DIGITAL_FRACTION in row else 0.0

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from collections.abc import Mapping as MappingABC
@@ -78,7 +79,7 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
             tell("points", sum(map(len, finished)), len(points))
         study = study_so_far()
         if space.accuracy is not None:
-            study = with_accuracy(space, study, tell)
+            study = with_accuracy(space, study, tell, parts.chips)
     except KeyboardInterrupt:
         study = study_so_far()
         if folder is not None:
@@ -169,12 +170,12 @@ def input_files(space: Space) -> dict[str, str]:
     return files
 
 
-def with_accuracy(space: Space, study: Study, tell: Progress) -> Study:
-    """The study with the accuracy of its candidates measured."""
+def with_accuracy(space: Space, study: Study, tell: Progress, folder: Path | None) -> Study:
+    """The study with the accuracy of its candidates measured; chips are kept in a folder meanwhile."""
     assert space.accuracy is not None
     if not study.points["on_front"].any():
         return study
-    measured = measure(space, study.points, study.mappings, space.accuracy, tell)
+    measured = measure(space, study.points, study.mappings, space.accuracy, tell, folder=folder)
     return dataclasses.replace(
         study,
         points=attach(space, study.points, measured, space.accuracy),
@@ -184,7 +185,7 @@ def with_accuracy(space: Space, study: Study, tell: Progress) -> Study:
 
 
 class ChunkStore:
-    """Finished chunks of a run on disk, so that an interrupted run continues where it stopped."""
+    """Finished chunks and chips of a run on disk, so that an interrupted run continues where it stopped."""
 
     def __init__(self, space: Space, folder: str | Path | None) -> None:
         identity = [
@@ -196,6 +197,8 @@ class ChunkStore:
         ]
         digest = hashlib.sha256(json.dumps(identity, default=float, sort_keys=True).encode()).hexdigest()[:16]
         self.folder = None if folder is None else Path(folder) / "parts" / digest
+        self.chips = None if folder is None else Path(folder) / "parts" / "chips"
+        """Simulated chips of the candidates, one folder each."""
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -212,7 +215,9 @@ class ChunkStore:
             partial.replace(self.folder / f"{chunk.number:06d}.parquet")
 
     def clear(self) -> None:
-        """Removes the chunks of a run that is complete."""
+        """Removes the chunks and chips of a run that is complete."""
+        if self.chips is not None:
+            shutil.rmtree(self.chips, ignore_errors=True)
         if self.folder is not None:
             for path in self.folder.iterdir():
                 path.unlink()

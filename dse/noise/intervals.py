@@ -64,8 +64,9 @@ def pairs_needed(first: Values, *, half_width: float, most: int) -> int:
     75
     """
     quantile = float(stdtrit(len(first) - 1, 0.5 + CONFIDENCE / 2))
-    wanted = (quantile * float(np.std(first, ddof=1)) / half_width) ** 2
-    return min(max(len(first), math.ceil(wanted)), max(most, len(first)))
+    ratio = quantile * float(np.std(first, ddof=1)) / half_width
+    wanted = ratio * ratio
+    return max(len(first), math.ceil(wanted) if wanted < most else most)
 
 
 def lower_bound(passing: int, chips: int) -> float:

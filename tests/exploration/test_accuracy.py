@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from dse import AccuracyPlan, Space, check_accuracy, explore, load_architecture, load_workload
+from dse.exploration.run import ExplorationInterrupted
+from dse.noise import measure as chips
 
 pytestmark = pytest.mark.slow
 
@@ -39,3 +41,27 @@ def test_a_measurement_inside_a_study_equals_one_alone(study):
     )  # fmt: skip
     inside = study.frames["accuracy"].query("digital_fraction == 0 and scale == 2.5")
     assert np.array_equal(inside["loss_nats"], alone.draws["loss_nats"])
+
+
+def test_an_interrupted_study_keeps_its_chips_and_goes_on(tmp_path, monkeypatch):
+    space = Space(
+        architecture=load_architecture("tiny_edge"),
+        workload=load_workload("tiny_moe"),
+        axes={"mapping.digital_fraction": [0.0, 0.5]},
+        accuracy=AccuracyPlan(draws=4, candidates=2, n_tokens=256),
+    )
+    evaluate, begun = chips.evaluate_chip, []
+
+    def stopped_in_the_second_candidate(job):
+        begun.append(job)
+        if len(begun) == 6:
+            raise KeyboardInterrupt
+        return evaluate(job)
+
+    monkeypatch.setattr(chips, "evaluate_chip", stopped_in_the_second_candidate)
+    with pytest.raises(ExplorationInterrupted):
+        explore(space, folder=tmp_path)
+    resumed = explore(space, folder=tmp_path)
+    assert len(begun) == 6 + 3  # the one that was stopped and the two after it
+    assert not (tmp_path / "parts").exists()
+    assert resumed.frames["accuracy"].equals(explore(space).frames["accuracy"])

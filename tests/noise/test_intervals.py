@@ -82,6 +82,11 @@ def test_equal_pairs_have_no_interval_and_need_no_more():
     assert is_within(np.zeros(4), 4, margin=1e-9)
 
 
+def test_what_cannot_be_reached_takes_the_most_pairs():
+    assert pairs_needed(np.array([1.0, 2.0]), half_width=1e-200, most=50) == 50
+    assert pairs_needed(np.array([1.0, math.nan]), half_width=1.0, most=50) == 50
+
+
 def test_infinite_pairs_have_no_interval():
     mean, low, high = mean_interval(np.array([1.0, math.inf]), 2)
     assert mean == math.inf
