@@ -9,7 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import dse.noise
 from dse.commands.inputs import Pair, chosen_mapping, load_pair
 from dse.commands.output import emit, json_text, output_file, tell, write_document
 from dse.commands.progress import progress_bar
-from dse.errors import TimeLimitError
+from dse.errors import DseError, TimeLimitError
 from dse.mapping.model import Mapping
 from dse.noise.result import AccuracyReport
 from dse.report.accuracy_text import accuracy_text
@@ -46,6 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 130
     except TimeLimitError as error:
         raise TimeLimitError(f"{error}; they are {kept_in(folder)}") from None
+    except BrokenExecutor:
+        ended = "a worker process was ended from outside, perhaps for want of memory (fewer --jobs need less)"
+        raise DseError(f"{ended}; the chips that were done are {kept_in(folder)}") from None
     document = {"mapping": how, **report.to_dict()}
     write_document(arguments, file, document)
     emit(arguments, document, lambda: accuracy_text(report))

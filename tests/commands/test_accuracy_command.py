@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import BrokenExecutor
 
 import pytest
 
@@ -113,6 +114,17 @@ def test_the_time_limit_ends_with_code_4_and_what_is_known(dse_at, monkeypatch):
     assert code == 4
     assert (document["status"], document["planned_draws"], len(document["draws"])) == ("time_limit", 8, 4)
     assert "time limit: 4 of 8 chips kept in" in " ".join(err.split())
+
+
+def test_a_lost_worker_is_told_of_and_the_chips_are_kept(dse_at, monkeypatch):
+    def lost(job):
+        raise BrokenExecutor
+
+    monkeypatch.setattr(measure, "evaluate_chip", lost)
+    code, _, err = dse_at(*DESIGN, "--keep", "chips")
+    assert code == 2
+    assert "a worker process was ended from outside" in err
+    assert "kept in chips; run the same command again to go on" in err
 
 
 BAD = [
