@@ -167,6 +167,7 @@ def map_options(sub: argparse.ArgumentParser) -> None:
     add_rules(sub)
     sub.add_argument("--gap", type=number(0.0, 1.0), default=1e-3, metavar="X",
                      help="relative gap at which the solver may stop (default 0.001)")  # fmt: skip
+    sub.add_argument("--compare", action="store_true", help="every rule beside the best mapping")
     sub.add_argument("--front", metavar="A,B", help="efficient mappings of two metrics instead of one mapping")
     sub.add_argument("--points", type=whole(2), default=20, metavar="N", help="points of --front (default 20)")
     add_output(sub, "write mapping.json there (a file or a folder); of --front a folder of tables")

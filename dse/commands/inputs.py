@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from dse.commands.output import tell
 from dse.cost.table import cost_table
 from dse.errors import Problem, SpecError
 from dse.mapping.baseline import Rule, rule_mapping
-from dse.mapping.limits import LimitValue
-from dse.mapping.metrics import SLACK, Objective
 from dse.mapping.model import Mapping as BlockMapping
 from dse.mapping.model import load_mapping
 from dse.mapping.solve import solve_mapping
@@ -111,7 +109,7 @@ def chosen_mapping(arguments: argparse.Namespace, pair: Pair) -> Chosen:
         return Chosen(mapping_file(arguments, pair), f"mapping from {arguments.mapping}")
     if arguments.rule is not None or arguments.digital_fraction is not None:
         return Chosen(*ruled_mapping(arguments, pair))
-    mapping = solved_mapping(arguments, pair, objective="energy", limits={})
+    mapping = solved_mapping(arguments, pair)
     return Chosen(mapping, "mapping: least energy under capacity, default pins, no accuracy limit "
                            "(--mapping, --rule: others)")  # fmt: skip
 
@@ -154,30 +152,15 @@ def ruled_mapping(arguments: argparse.Namespace, pair: Pair) -> Chosen:
     return Chosen(mapping, f"mapping by rule {rule}{said}")
 
 
-def solved_mapping(
-    arguments: argparse.Namespace,
-    pair: Pair,
-    *,
-    objective: Objective,
-    weights: Mapping[str, float] | None = None,
-    order: Sequence[str] = (),
-    slack: float = SLACK,
-    limits: Mapping[str, LimitValue] | None = None,
-    gap: float = 1e-3,
-) -> BlockMapping:
-    """The best mapping under limits and ``--pin``."""
+def solved_mapping(arguments: argparse.Namespace, pair: Pair) -> BlockMapping:
+    """The mapping of least energy under ``--pin``."""
     return solve_mapping(
         cost_table(pair.arch, pair.workload),
         option_scores(score_blocks(pair.workload), pair.workload, pair.arch),
         pair.workload,
         pair.arch,
-        objective=objective,
-        weights=weights,
-        order=order,
-        slack=slack,
-        limits=limits,
+        objective="energy",
         pins=pins_of(arguments),
-        time_limit_s=SOLVER_LIMIT_S if arguments.time_limit_s is None else arguments.time_limit_s,
-        gap=gap,
+        time_limit_s=arguments.time_limit_s,
         seed=arguments.seed,
     )

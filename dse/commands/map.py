@@ -6,21 +6,24 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from dse.commands.inputs import Pair, load_pair, pins_of, ruled_mapping, solved_mapping
+from dse.commands.inputs import Pair, load_pair, pins_of, ruled_mapping
 from dse.commands.map_arguments import BY_NAME, NUMBERS, PAIRED, flag, limits_of, numbers_by_name
 from dse.commands.map_front import run_front
 from dse.commands.output import emit, output_file, tell, writing
+from dse.cost.micro_batch import require_sequences
 from dse.cost.table import cost_table
 from dse.cost.warnings import architecture_warnings
 from dse.errors import SpecError
+from dse.mapping.compare import RuleResult, compare_rules
 from dse.mapping.from_file import problem_from_file
-from dse.mapping.goal import single
+from dse.mapping.goal import Goal, read_goal, single
 from dse.mapping.metrics import SLACK
 from dse.mapping.model import Mapping
 from dse.mapping.pack import pack
 from dse.mapping.problem import MappingProblem, mapping_problem
 from dse.mapping.problem_answer import problem_answer
 from dse.mapping.solve import solve_problem, solved
+from dse.report.mapping_rules import rules_document, rules_text
 from dse.report.mapping_text import mapping_text, problem_text
 from dse.sensitivity.options import option_scores
 from dse.sensitivity.score import score_blocks
@@ -52,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SpecError("dse map needs ARCH and WORKLOAD (dse map server_pcm3d olmoe), or --problem FILE")
     pair = load_pair(arguments)
     if arguments.front is not None:
-        return run_front(arguments, pair_problem(arguments, pair))
+        return run_front(arguments, front_problem(arguments, pair))
     mapping = wanted_mapping(arguments, pair)
     scores = score_blocks(pair.workload)
     share = sensitivity_share(scores, mapping)
@@ -62,10 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
     warnings = architecture_warnings(pair.arch)
     for warning in warnings:
         tell(arguments, f"warning: {warning}")
+    rules = compared_rules(arguments, pair, mapping)
     document = {
         **mapping.to_dict(), "sensitivity_share": share, "score": dict(scores.attrs), "warnings": list(warnings),
+        **rules_document(rules),
     }  # fmt: skip
-    emit(arguments, document, lambda: mapping_text(mapping, pair.workload, share))
+    emit(arguments, document, lambda: mapping_text(mapping, pair.workload, share) + rules_text(mapping, rules))
     return 4 if mapping.status == "time_limit" else 0
 
 
@@ -92,12 +97,14 @@ def run_problem(arguments: argparse.Namespace, file: Path | None) -> int:
     if file is not None:
         with writing(arguments, file):
             mapping.save(file)
-    emit(arguments, problem_answer(mapping, loaded.spec.format), lambda: problem_text(mapping))
+    rules = compare_rules(problem) if arguments.compare else []
+    document = problem_answer(mapping, loaded.spec.format) | rules_document(rules)
+    emit(arguments, document, lambda: problem_text(mapping) + rules_text(mapping, rules))
     return 4 if mapping.status == "time_limit" else 0
 
 
-def pair_problem(arguments: argparse.Namespace, pair: Pair) -> MappingProblem:
-    """The problem of an architecture and a workload under the given limits.
+def front_problem(arguments: argparse.Namespace, pair: Pair) -> MappingProblem:
+    """The problem whose front is asked for.
 
     Raises:
         SpecError: a rule or an objective, which a front does not have.
@@ -105,14 +112,42 @@ def pair_problem(arguments: argparse.Namespace, pair: Pair) -> MappingProblem:
     if arguments.rule is not None or arguments.objective is not None:
         option = "--rule" if arguments.rule is not None else "--objective"
         raise SpecError(f"--front {arguments.front} says what is minimised, so {option} has no place; drop one")
+    return pair_problem(arguments, pair, single("energy"))
+
+
+def compared_rules(arguments: argparse.Namespace, pair: Pair, mapping: Mapping) -> list[RuleResult]:
+    """Every rule under the objective and limits of the mapping, where ``--compare`` asks for them.
+
+    Raises:
+        SpecError: the mapping itself follows a rule.
+    """
+    if not arguments.compare:
+        return []
+    if mapping.status == "rule":
+        raise SpecError("--compare sets rules beside the best mapping, and --rule asks for one rule alone; drop one")
+    return compare_rules(pair_problem(arguments, pair, goal_of(arguments)))
+
+
+def pair_problem(arguments: argparse.Namespace, pair: Pair, goal: Goal) -> MappingProblem:
+    """The problem of an architecture and a workload under the given limits and pins."""
     return mapping_problem(
         cost_table(pair.arch, pair.workload),
         option_scores(score_blocks(pair.workload), pair.workload, pair.arch),
         pair.workload,
         pair.arch,
-        goal=single("energy"),
+        goal=goal,
         limits=limits_of(arguments),
         pins=pins_of(arguments),
+    )
+
+
+def goal_of(arguments: argparse.Namespace) -> Goal:
+    """The goal that the arguments say."""
+    return read_goal(
+        arguments.objective or "energy",
+        weights=numbers_by_name(arguments.weight, "--weight"),
+        order=arguments.order,
+        slack=SLACK if arguments.slack is None else arguments.slack,
     )
 
 
@@ -124,16 +159,11 @@ def wanted_mapping(arguments: argparse.Namespace, pair: Pair) -> Mapping:
     """
     limits = limits_of(arguments)
     if arguments.rule is None:
-        return solved_mapping(
-            arguments,
-            pair,
-            objective=arguments.objective or "energy",
-            weights=numbers_by_name(arguments.weight, "--weight"),
-            order=arguments.order,
-            slack=SLACK if arguments.slack is None else arguments.slack,
-            limits=limits,
-            gap=arguments.gap,
-        )
+        require_sequences(pair.arch, pair.workload)
+        problem = pair_problem(arguments, pair, goal_of(arguments))
+        solution = solve_problem(problem, time_limit_s=arguments.time_limit_s, gap=arguments.gap, seed=arguments.seed)
+        digests = {"architecture": pair.arch.digest, "workload": pair.workload.digest}
+        return solved(problem, solution, gap=arguments.gap, digests=digests)
     idle = [name for name in limits if name != "digital_fraction"] + (["objective"] if arguments.objective else [])
     if idle:
         raise SpecError(f"--rule {arguments.rule} follows its rule and optimises nothing, so {flag(idle[0])} has no "

@@ -6,17 +6,17 @@ import dataclasses
 import time
 from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
 from dse.cost.micro_batch import require_sequences
 from dse.cost.table import CostTable
 from dse.errors import InfeasibleError, TimeLimitError
-from dse.mapping.baseline import Rule, rule_choice
 from dse.mapping.bound import simple_bound
 from dse.mapping.checks import check_limits, keeps_limits
 from dse.mapping.child import Answer, solve_model
+from dse.mapping.compare import FRACTIONS, compare_rules
 from dse.mapping.diagnose import arithmetic_causes, diagnose
 from dse.mapping.goal import read_goal, single
 from dse.mapping.instance import Instance
@@ -29,8 +29,6 @@ from dse.mapping.result import make_mapping
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
 
-FRACTIONS: Final = (0.0, 0.125, 0.25, 0.5, 0.75)
-"""Digital fractions at which rules are compared with the solver's answer, besides those of the limits."""
 EXACT: Final = 1e-9
 """Gap that counts as none: rounding of sums."""
 POWER_ROUNDS: Final = 6
@@ -225,22 +223,10 @@ def status_of(value: float, bound: float, gap: float) -> Status:
 
 def best_rule(problem: MappingProblem) -> Candidate | None:
     """The best placement of a rule that fits and keeps the limits, or None."""
-    instance, limits = problem.instance, problem.limits
-    n_experts = int(instance.is_expert.sum())
-    fractions = list(FRACTIONS)
-    if limits.digital_fraction is not None:
-        fractions.append(limits.digital_fraction)
-    if limits.max_digital_experts is not None and n_experts:
-        fractions.append(min(limits.max_digital_experts / n_experts, 1.0))
-    runs: list[tuple[Rule, float]] = [("all_digital", 1.0), ("all_analog", 0.0)]
-    runs += [(rule, f) for rule in get_args(Rule) if not rule.startswith("all_") for f in fractions]
-    best: Candidate | None = None
-    for rule, fraction in runs:
-        try:
-            choice = rule_choice(instance, rule, fraction)
-        except InfeasibleError:
-            continue
-        value = goal_value(instance, problem.goal, choice)
-        if (best is None or value < best.value) and keeps_limits(instance, choice, limits):
-            best = Candidate(value, f"rule {rule} at digital fraction {fraction:g}", choice)
-    return best
+    kept = [found for found in compare_rules(problem, FRACTIONS) if found.choice is not None and not found.broken]
+    if not kept:
+        return None
+    best = min(kept, key=lambda found: found.value)
+    assert best.choice is not None
+    at = "" if best.digital_fraction is None else f" at digital fraction {best.digital_fraction:g}"
+    return Candidate(best.value, f"rule {best.rule}{at}", best.choice)
