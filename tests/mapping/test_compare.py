@@ -24,7 +24,7 @@ def make_problem(
     arch = make_arch(2, 1)
     workload = make_workload(3, n_experts, routing=Routing(kind="zipf", zipf_exponent=0.8))
     scale = {"activation": 20.0, "fetch": 20.0}
-    costs = make_costs(arch, workload, seed, capacity={"a0": 16.0, "a1": 16.0}, scale=scale)
+    costs = make_costs(arch, workload, seed, capacity={"a0": 20.0, "a1": 20.0}, scale=scale)
     options = option_scores(score_blocks(workload, "random", seed=seed), workload, arch)
     return mapping_problem(costs, options, workload, arch, goal=single(metric), limits=limits)
 
