@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -39,14 +40,14 @@ def ladder_transfer(load: NDArray[Real], resistance: float) -> NDArray[Real]:
     """
     share = np.empty_like(load)  # first 1 + H_j
     admittance = np.zeros_like(load[0])
-    scaled = load * load.dtype.type(resistance)
-    for node, own in enumerate(scaled):
-        admittance += own
-        np.add(admittance, 1, out=share[node])
-        np.divide(admittance, share[node], out=admittance)
+    for own, seen in zip(load * load.dtype.type(resistance), share, strict=True):
+        np.add(admittance, own, out=admittance)
+        np.add(admittance, 1, out=seen)
+        np.divide(admittance, seen, out=admittance)
     np.reciprocal(share, out=share)
-    for node in range(len(share) - 2, -1, -1):
-        np.multiply(share[node], share[node + 1], out=share[node])
+    nearer = share[-1]
+    for own in share[-2::-1]:
+        nearer = np.multiply(own, nearer, out=own)
     return share
 
 
@@ -61,27 +62,32 @@ def with_ir_drop(sides: Sides, network: LinearNetwork, *, g_max_usiemens: float)
     """
     unit = OHM_TIMES_USIEMENS * g_max_usiemens
     column, row = float(network.column_ohm) * unit, float(network.row_ohm) * unit
-    plus, minus = sides
-    factors: list[NDArray[np.float32] | float] = [1.0, 1.0]
-    if column and minus is not None and network.columns == "interleaved":
-        shared = column_transfer(plus + minus, column)
-        factors = [shared, shared]
+    given = [side for side in sides if side is not None]
+    factors: Sequence[NDArray[np.float32] | float] = [1.0] * len(given)
+    if column and len(given) > 1 and network.columns == "interleaved":
+        factors = column_transfer([given[0] + given[1]], column) * 2
     elif column:
-        factors = [column_transfer(plus, column), 1.0 if minus is None else column_transfer(minus, column)]
+        factors = [*column_transfer(given, column)]
     if row:
-        factors[0] = factors[0] * row_transfer(plus, row)
-        factors[1] = 1.0 if minus is None else factors[1] * row_transfer(minus, row)
-    return Sides(plus * factors[0], None if minus is None else minus * factors[1])
+        factors = [factor * own for factor, own in zip(factors, row_transfer(given, row), strict=True)]
+    plus, *minus = (g * factor for g, factor in zip(given, factors, strict=True))
+    return Sides(plus, minus[0] if minus else None)
 
 
-def column_transfer(g: NDArray[Real], resistance: float) -> NDArray[Real]:
-    """Factor (O, I) of the column wires, whose nodes are the inputs, the last one next to the converter."""
-    return np.ascontiguousarray(ladder_transfer(np.ascontiguousarray(g.T), resistance).T)
+def column_transfer(sides: Sequence[NDArray[Real]], resistance: float) -> list[NDArray[Real]]:
+    """Factors (O, I) of the column wires, whose nodes are the inputs, the last one next to the converter."""
+    outputs, inputs = sides[0].shape
+    wires = np.empty((inputs, len(sides) * outputs), sides[0].dtype)  # the wires of all sides next to each other
+    for side, g in enumerate(sides):
+        wires[:, side * outputs : (side + 1) * outputs] = g.T
+    shares = np.split(ladder_transfer(wires, resistance), len(sides), axis=1)
+    return [np.ascontiguousarray(share.T) for share in shares]
 
 
-def row_transfer(g: NDArray[Real], resistance: float) -> NDArray[Real]:
-    """Factor (O, I) of the row wires, whose nodes are the outputs, the first one next to the driver."""
-    return ladder_transfer(g[::-1], resistance)[::-1]
+def row_transfer(sides: Sequence[NDArray[Real]], resistance: float) -> list[NDArray[Real]]:
+    """Factors (O, I) of the row wires, whose nodes are the outputs, the first one next to the driver."""
+    wires = np.concatenate([g[::-1] for g in sides], axis=1)
+    return [share[::-1] for share in np.split(ladder_transfer(wires, resistance), len(sides), axis=1)]
 
 
 def static_drop_gain(network: AihwkitStatic, inputs: int) -> float:

@@ -62,8 +62,8 @@ def test_every_effective_conductance_is_smaller_and_falls_with_the_resistance():
 
 def test_the_converter_stands_at_the_last_input_and_the_driver_at_the_first_output():
     g = np.full((6, 9), 0.5)
-    assert np.all(np.diff(column_transfer(g, 0.01), axis=1) > 0)
-    assert np.all(np.diff(row_transfer(g, 0.01), axis=0) < 0)
+    assert np.all(np.diff(column_transfer([g], 0.01)[0], axis=1) > 0)
+    assert np.all(np.diff(row_transfer([g], 0.01)[0], axis=0) < 0)
 
 
 def test_interleaved_columns_lose_what_one_column_with_both_devices_loses():
