@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from dse.devices.sigma import polynomial
+from dse.devices.sigma import polynomial, switched
 from dse.spec.aging import (
     LogarithmicDrift,
     LogCurve,
@@ -49,7 +49,7 @@ def curve_value(curve: LogCurve | PowerCurve, r: Any, log_r: Any) -> Any:
         value = np.minimum(value, float(curve.highest))
     if curve.upper_r is None:
         return value
-    return np.where(r < float(curve.upper_r), value, polynomial(curve.coefficients, r))
+    return switched(value, polynomial(curve.coefficients, r), r >= float(curve.upper_r))
 
 
 def time_problem(device: Device, time_s: float) -> str | None:

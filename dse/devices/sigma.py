@@ -93,7 +93,7 @@ def law_value(law: SigmaLaw, r: Any) -> Any:
         case Polynomials():
             value = polynomial(law.coefficients[0], r)
             for start, coefficients in zip(law.starts[1:], law.coefficients[1:], strict=True):
-                value = np.where(r > start, polynomial(coefficients, r), value)
+                value = switched(value, polynomial(coefficients, r), r > start)
             return np.maximum(value, 0)
         case Saturation():
             return law.plateau * (1 - np.exp(-r / law.constant))
@@ -101,6 +101,11 @@ def law_value(law: SigmaLaw, r: Any) -> Any:
             return law.product / r
         case _:
             assert_never(law)
+
+
+def switched(low: Any, high: Any, is_high: Any) -> Any:
+    """One of two values, element by element; arithmetic instead of a mask, which is many times slower."""
+    return low + (high - low) * np.asarray(is_high, np.float32)
 
 
 def polynomial(coefficients: tuple[float, ...], r: Any) -> Any:

@@ -102,15 +102,16 @@ def effective_shares(first: Floats, second: Floats, part: Part, chip: Chip, key:
 def oriented(first: Floats, second: Floats, weight: Floats, scheme: Scheme) -> Sides:
     """Conductances of the positive and the negative devices."""
     if scheme == "differential":
-        is_negative = np.signbit(weight)
-        return Sides(np.where(is_negative, second, first), np.where(is_negative, first, second))
+        half = turned(np.float32(0.5) * (first - second), weight, scheme)
+        middle = np.float32(0.5) * (first + second)
+        return Sides(middle + half, middle - half)
     return Sides(first, None if scheme == "offset" else np.broadcast_to(second, first.shape))
 
 
 def turned(magnitude: Floats, weight: Floats, scheme: Scheme) -> Floats:
     """Differences of a differential pair with the signs of the weights; overwrites them."""
     if scheme == "differential":
-        np.negative(magnitude, out=magnitude, where=np.signbit(weight))
+        magnitude *= np.copysign(np.float32(1), weight)
     return magnitude
 
 
