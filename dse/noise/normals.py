@@ -9,7 +9,7 @@ from dse.noise.key import NoiseKey
 
 Floats = NDArray[np.float32]
 
-CHUNK_WEIGHTS = 1 << 16
+CHUNK_WEIGHTS = 1 << 17
 """Weights of a slice that are worked on at once, so that they stay in the cache; part of the definition of a draw."""
 
 
