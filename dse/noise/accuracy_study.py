@@ -125,6 +125,7 @@ class AccuracyStudy:
                 table, digital, margin_nats=plan.margin_nats, n_first=n_first),
             seed=plan.seed,
             scale=plan.scale,
+            time_s=plan.time_s,
             n_tokens=self.bench.n_tokens,
             n_items=len(self.bench.items),
             effects=effects.simulated,

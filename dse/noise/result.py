@@ -82,6 +82,8 @@ class AccuracyReport:
     """Seed of the noise."""
     scale: float
     """Factor on the programming noise of every device."""
+    time_s: float
+    """Age of the programmed weights [s]."""
     n_tokens: int
     """Evaluated tokens."""
     n_items: int

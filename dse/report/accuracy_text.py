@@ -35,9 +35,10 @@ def accuracy_text(report: AccuracyReport) -> str:
 def head_text(report: AccuracyReport) -> str:
     """What was measured, and why it ended."""
     n_pairs = len(report.draws) // 2
+    age = f"; weights {quantity_text(report.time_s, 's')} old" if report.time_s else ""
     lines = [
         f"{report.analog_blocks} analog blocks; {len(report.draws)} chips in {n_pairs} antithetic pairs; "
-        f"{report.n_tokens} tokens, {report.n_items} items; noise scale {report.scale:g}; {report.seconds:.1f} s"
+        f"{report.n_tokens} tokens, {report.n_items} items; noise scale {report.scale:g}{age}; {report.seconds:.1f} s"
     ]
     if report.status == "time_limit":
         lines.append(f"stopped by the time limit: the plan asks for {report.planned_draws} chips")

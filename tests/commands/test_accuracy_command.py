@@ -63,6 +63,15 @@ def test_everything_that_was_asked_for_is_shown(dse_at):
     assert len(document["expert_loads"]) == 4 * 32
 
 
+def test_the_age_of_the_weights_is_shown_and_costs_loss(dse_at):
+    code, text, _ = dse_at(*DESIGN, "--time-s", "86400")
+    assert code == 0
+    assert "weights 86400 s old" in " ".join(text.split())
+    fresh, aged = (json.loads(dse_at(*DESIGN, "--time-s", age, "--json")[1]) for age in ("0", "86400"))
+    assert (fresh["time_s"], aged["time_s"]) == (0.0, 86400.0)
+    assert aged["summary"][0]["increase"] > fresh["summary"][0]["increase"]
+
+
 def test_a_wanted_width_that_the_most_chips_do_not_reach_is_said(dse_at):
     code, text, _ = dse_at(*DESIGN, "--half-width-nats", "1e-6", "--max-draws", "6")
     assert code == 0
