@@ -189,7 +189,7 @@ BAD_INPUT = [
     ([*ACCURACY, "--tokens", "0"], "argument --tokens: give a whole number >= 1 (got 0)"),
     ([*ACCURACY, "--seed", "-1"], "argument --seed: give a whole number >= 0 (got -1)"),
     ([*ACCURACY, "--scale", "-1"], "argument --scale: give a number >= 0 (got -1)"),
-    ([*ACCURACY, "--time-s", "60"], "time_s"),
+    ([*ACCURACY, "--time-s", "-60"], "argument --time-s: give a number >= 0 (got -60)"),
     (["accuracy", "server_pcm3d", "olmoe"], "no weights, so accuracy cannot be measured"),
     (["explore", "server_pcm3d", "olmoe", "--accuracy"], "no weights, so accuracy cannot be measured"),
     (["explore", *PAIR, "--scales", "1,x"], "argument --scales: give a number >= 0 (got x)"),
