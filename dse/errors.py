@@ -57,11 +57,15 @@ class Cause:
 
 
 class InfeasibleError(DseError):
-    """No answer exists under the limits; each cause says limit, need, have and the least relaxation."""
+    """No answer exists under the limits; each cause says limit, need, have and the least relaxation.
 
-    def __init__(self, causes: Sequence[Cause]) -> None:
-        self.causes = tuple(causes)
-        super().__init__("infeasible\n" + "\n".join(f"  {cause}" for cause in self.causes))
+    ``remark`` says what holds for all of them, such as that parts of blocks would fit where whole ones do not.
+    """
+
+    def __init__(self, causes: Sequence[Cause], remark: str = "") -> None:
+        self.causes, self.remark = tuple(causes), remark
+        first = f"infeasible: {remark}" if remark else "infeasible"
+        super().__init__("\n".join([first, *(f"  {cause}" for cause in self.causes)]))
 
 
 class TimeLimitError(DseError):

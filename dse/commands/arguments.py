@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "explore": "evaluate a space of designs; write a run folder",
     "report": "write the HTML report of a run folder",
     "validate": "compare dse with closed forms, other programs and measured chips",
+    "export": "a mapping as a table that another program reads",
     "import": "read a model from its Hugging Face config.json; count its parameters",
 }
 """Command → what it does."""
@@ -90,7 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
         "doctor": lambda sub: None, "core": core_options, "score": score_options, "map": map_options,
         "evaluate": evaluate_options, "explain": explain_options, "whatif": whatif_options,
         "compare": compare_options, "accuracy": accuracy_options, "explore": explore_options, "report": report_options,
-        "validate": validate_options, "import": import_options,
+        "validate": validate_options, "export": export_options, "import": import_options,
     }  # fmt: skip
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common])
@@ -171,6 +172,14 @@ def map_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--front", metavar="A,B", help="efficient mappings of two metrics instead of one mapping")
     sub.add_argument("--points", type=whole(2), default=20, metavar="N", help="points of --front (default 20)")
     add_output(sub, "write mapping.json there (a file or a folder); of --front a folder of tables")
+
+
+def export_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse export``."""
+    sub.add_argument("what", choices=["mapping"], help="kind of result")
+    sub.add_argument("file", metavar="FILE", help="mapping.json of `dse map -o`")
+    sub.add_argument("--format", choices=["csv", "json"], help="form of the table (default csv)")
+    add_output(sub, "write the table there")
 
 
 def evaluate_options(sub: argparse.ArgumentParser) -> None:

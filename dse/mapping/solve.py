@@ -31,6 +31,8 @@ from dse.workload.build import Workload
 
 EXACT: Final = 1e-9
 """Gap that counts as none: rounding of sums."""
+WHOLE_BLOCKS: Final = "parts of blocks would keep all limits, whole blocks do not"
+"""What is said where the relaxation has a solution and the program has none."""
 POWER_ROUNDS: Final = 6
 """Times that a limit on power is tightened where the program's necessary condition was not enough."""
 LIMIT_OF: Final[dict[Metric, str]] = {
@@ -197,7 +199,8 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
         tightened = with_less_power(tightened, instance, choice, limits.max_power_mw)
     if best is None:
         if tightened is limits and (answer.status == "infeasible" or not program.pools):
-            raise InfeasibleError(diagnose(problem, time_limit_s=time_limit_s, seed=seed))
+            causes = diagnose(problem, time_limit_s=time_limit_s, seed=seed)
+            raise InfeasibleError(causes, WHOLE_BLOCKS if answer.bound is not None else "")
         if answer.status == "failed":
             message = "the solver's process ended without an answer, and no rule keeps the limits"
             raise TimeLimitError(f"{message}; `dse doctor` checks the installation")

@@ -258,3 +258,26 @@ def test_objective_and_limits_can_be_recomputed_from_the_mapping_alone(tmp_path:
     needs = {check["limit"]: check["need"] for check in saved["limits"]}
     assert needs["max_blocks[npu]"] == sum(o["group"] == "npu" for o in saved["placement"].values())
     assert dataclasses.asdict(mapping)["value"] == saved["value"]
+
+
+def test_limits_that_only_parts_of_blocks_keep_are_called_so(tmp_path: Path) -> None:
+    # by hand: three equal experts, energy 1 analog and 3 digital, busy 3 analog and 1 digital (all on one core each):
+    # energy <= 6 allows 1.5 digital experts, load <= 4.6 needs at least 1.47 of them: 1 gives 6, 2 take 7 pJ
+    groups = [{"name": "pcm", "kind": "analog"}, {"name": "npu", "kind": "digital"}]
+    blocks = [
+        {
+            "name": f"layers.0.experts.{i}", "layer": 0, "sensitivity": 1.0,
+            "energy_pj_per_token": {"pcm": 1.0, "npu": 3.0}, "busy_ns_per_token": {"pcm": 3.0, "npu": 1.0},
+        }
+        for i in range(3)
+    ]  # fmt: skip
+    record = {
+        "format": 1, "groups": groups, "blocks": blocks, "objective": "sensitivity",
+        "limits": {"max_energy_pj_per_token": 6.0, "max_group_load_ns": 4.6},
+    }  # fmt: skip
+    (tmp_path / "p.json").write_text(json.dumps(record))
+    with pytest.raises(InfeasibleError, match="parts of blocks would keep all limits") as caught:
+        solve(tmp_path / "p.json")
+    found = {cause.limit: cause for cause in caught.value.causes}
+    assert found["max_energy_pj_per_token"].need == pytest.approx(7.0)
+    assert found["max_group_load_ns"].need == pytest.approx(6.0)
