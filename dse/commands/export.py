@@ -16,14 +16,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints or writes a mapping as a table of its slices and blocks."""
     mapping = load_mapping(arguments.file)
     if mapping.slices is None:
-        tell(arguments, "remark: the mapping is not packed, so that it names core groups and no tiles; `dse map -o FILE` "
-                        "writes packed ones")  # fmt: skip
+        tell(
+            arguments, "remark: the mapping is not packed, so no tiles are named; `dse map -o FILE` writes packed ones"
+        )
     if arguments.json and arguments.format == "csv":
         raise SpecError("--json prints one JSON document, --format csv a table; drop one")
     is_json = arguments.json or arguments.format == "json"
-    text = (
-        json.dumps(deployment(mapping), indent=1) + "\n" if is_json else deployment_frame(mapping).to_csv(index=False)
-    )
+    as_json = json.dumps(deployment(mapping), indent=1) + "\n"
+    text = as_json if is_json else deployment_frame(mapping).to_csv(index=False)
     file = output_file(arguments.output, f"deployment.{'json' if is_json else 'csv'}")
     if file is None:
         print(text, end="")

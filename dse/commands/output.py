@@ -113,8 +113,5 @@ def problem_document(problem: Problem) -> dict[str, Any]:
 def infeasible(error: InfeasibleError) -> dict[str, Any]:
     """The document of a task without an answer: every cause."""
     names = ("limit", "need", "have", "short_by", "unit", "blocks", "least_relaxation")
-    return {
-        "status": "infeasible",
-        "remark": error.remark,
-        "causes": [{name: getattr(c, name) for name in names} for c in error.causes],
-    }
+    causes = [{name: getattr(cause, name) for name in names} for cause in error.causes]
+    return {"status": "infeasible", "remark": error.remark, "causes": causes}
