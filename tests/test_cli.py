@@ -1,6 +1,5 @@
 """The ``dse`` command: each verb, each exit code, strict JSON, and what it says about bad input."""
 
-import dataclasses
 import json
 import os
 import signal
@@ -284,7 +283,7 @@ def test_a_time_limit_exits_4(dse_at, monkeypatch):
     def late(*args, **kwargs):
         raise TimeLimitError("the time limit passed before any answer was found")
 
-    monkeypatch.setattr(dse.commands.map, "solved_mapping", late)
+    monkeypatch.setattr(dse.commands.map, "solve_problem", late)
     code, out, err = dse_at("map", *PAIR, "--json")
     assert code == 4
     assert strict(out)["status"] == "time_limit"
@@ -292,12 +291,8 @@ def test_a_time_limit_exits_4(dse_at, monkeypatch):
 
 
 def test_an_answer_found_in_time_but_unproven_is_printed_with_4(dse_at, monkeypatch):
-    solved = dse.commands.map.solved_mapping
-
-    def unproven(*args, **kwargs):
-        return dataclasses.replace(solved(*args, **kwargs), status="time_limit", bound=float("-inf"))
-
-    monkeypatch.setattr(dse.commands.map, "solved_mapping", unproven)
+    solve = dse.commands.map.solve_problem
+    monkeypatch.setattr(dse.commands.map, "solve_problem", lambda *a, **k: solve(*a, **k)._replace(bound=float("-inf")))
     code, out, _ = dse_at("map", *PAIR, "--json", "-o", "mapping.json")
     document = strict(out)
     assert code == 4
@@ -307,7 +302,7 @@ def test_an_answer_found_in_time_but_unproven_is_printed_with_4(dse_at, monkeypa
 
 
 def test_a_defect_exits_1_with_a_traceback(dse_at, monkeypatch):
-    monkeypatch.setattr(dse.commands.map, "solved_mapping", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(dse.commands.map, "solve_problem", lambda *args, **kwargs: 1 / 0)
     code, out, err = dse_at("map", *PAIR, "--json")
     assert code == 1
     assert strict(out)["status"] == "defect"
@@ -319,7 +314,7 @@ def test_an_interrupted_command_exits_130(dse_at, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dse.commands.map, "solved_mapping", interrupt)
+    monkeypatch.setattr(dse.commands.map, "solve_problem", interrupt)
     code, out, err = dse_at("map", *PAIR, "--json")
     assert code == 130
     assert strict(out)["status"] == "interrupted"
