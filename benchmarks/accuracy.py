@@ -60,7 +60,8 @@ def ratios(n_tokens: int) -> list[tuple[str, float]]:
     }
 
     def chip(name: str, number: int) -> Callable[[], object]:
-        job = ChipJob(arch, mappings[name], key, Place(number, 1), 0, 1.0, workload.model.d_model)
+        job = ChipJob(arch=arch, mapping=mappings[name], bench=key, place=Place(number, 1), seed=0, time_s=0.0,
+                      scale=1.0, width=workload.model.d_model)  # fmt: skip
         return lambda: evaluate_chip(job)
 
     for name in mappings:

@@ -80,7 +80,14 @@ class AccuracyStudy:
         """The work of one chip."""
         plan = self.plan
         return ChipJob(
-            self.arch, self.mapping, self.key, place, plan.seed, plan.time_s, plan.scale, self.workload.model.d_model
+            arch=self.arch,
+            mapping=self.mapping,
+            bench=self.key,
+            place=place,
+            seed=plan.seed,
+            time_s=plan.time_s,
+            scale=plan.scale,
+            width=self.workload.model.d_model,
         )
 
     def planned_draws(self, chips: Chips) -> int:

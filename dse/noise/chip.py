@@ -14,7 +14,7 @@ from dse.noise.trace import Trace, layer_record
 from dse.spec.architecture import Architecture
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ChipJob:
     """One chip to evaluate; plain values, so that it can go to another process."""
 

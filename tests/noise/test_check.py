@@ -127,7 +127,8 @@ def test_progress_is_told_after_every_chip(workload):
 
 
 def test_a_job_can_go_to_another_process():
-    job = ChipJob(make_architecture(), ALL, None, Place(0, 1), 1, 0.0, 1.0, 16)
+    job = ChipJob(arch=make_architecture(), mapping=ALL, bench=None, place=Place(0, 1), seed=1, time_s=0.0,
+                  scale=1.0, width=16)  # fmt: skip
     assert pickle.loads(pickle.dumps(job)).mapping.placement == ALL.placement
 
 
