@@ -279,6 +279,13 @@ def test_a_space_without_a_feasible_point_exits_3_with_the_reasons(dse_at):
     assert Path("run/points.csv").is_file()
 
 
+def test_accuracy_without_a_rule_is_that_of_the_best_mapping(dse_at):
+    code, out, err = dse_at(*ACCURACY, "--draws", "4", "--tokens", "256")
+    assert code == 0
+    assert "mapping: least energy under capacity" in err
+    assert "loss_nats" in out
+
+
 def test_a_time_limit_exits_4(dse_at, monkeypatch):
     def late(*args, **kwargs):
         raise TimeLimitError("the time limit passed before any answer was found")
