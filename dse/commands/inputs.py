@@ -12,7 +12,7 @@ from dse.errors import Problem, SpecError
 from dse.mapping.baseline import Rule, rule_mapping
 from dse.mapping.model import Mapping as BlockMapping
 from dse.mapping.model import load_mapping
-from dse.mapping.solve import SOLVER_LIMIT_S, solve_mapping
+from dse.mapping.solve import solve_mapping
 from dse.sensitivity.load_order import with_load_order
 from dse.sensitivity.options import option_scores
 from dse.sensitivity.score import score_blocks
@@ -161,6 +161,6 @@ def solved_mapping(arguments: argparse.Namespace, pair: Pair) -> BlockMapping:
         pair.arch,
         objective="energy",
         pins=pins_of(arguments),
-        time_limit_s=SOLVER_LIMIT_S if arguments.time_limit_s is None else arguments.time_limit_s,
+        time_limit_s=arguments.time_limit_s,
         seed=arguments.seed,
     )

@@ -29,8 +29,6 @@ from dse.mapping.result import make_mapping
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
 
-SOLVER_LIMIT_S: Final = 60.0
-"""Time that the solver takes at most, where nothing else is said [s]."""
 EXACT: Final = 1e-9
 """Gap that counts as none: rounding of sums."""
 WHOLE_BLOCKS: Final = "parts of blocks would keep all limits, whole blocks do not"
@@ -73,7 +71,7 @@ def solve_mapping(
     slack: float = SLACK,
     limits: MappingABC[str, LimitValue] | MappingLimits | None = None,
     pins: MappingABC[str, str] | None = None,
-    time_limit_s: float = SOLVER_LIMIT_S,
+    time_limit_s: float = 60.0,
     gap: float = 1e-4,
     seed: int = 0,
     point: int = 0,
