@@ -161,6 +161,6 @@ def solved_mapping(arguments: argparse.Namespace, pair: Pair) -> BlockMapping:
         pair.arch,
         objective="energy",
         pins=pins_of(arguments),
-        time_limit_s=arguments.time_limit_s,
+        time_limit_s=SOLVER_LIMIT_S if arguments.time_limit_s is None else arguments.time_limit_s,
         seed=arguments.seed,
     )
