@@ -45,6 +45,7 @@ def combined(parts: Sequence[RunPart], *, tokens: Quantity) -> Evaluation:
         first,
         tokens_per_step=np.broadcast_to(np.asarray(tokens, np.float64), latency_ns.shape),
         latency_ns=latency_ns,
+        contended_latency_ns=total(lambda e: e.contended_latency_ns),
         latency_std_ns=np.sqrt(total(lambda e: e.latency_std_ns**2)),
         energy_parts_pj=totals(lambda e: e.energy_parts_pj),
         stages=tuple(

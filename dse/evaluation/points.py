@@ -130,6 +130,7 @@ def evaluate_step(
     return Evaluation(
         tokens_per_step=tokens * n_micro,
         latency_ns=time.latency_ns,
+        contended_latency_ns=np.maximum(time.contended_ns, time.latency_ns),
         latency_std_ns=latency_std_ns(stages, time, n_micro),
         critical_ns=time.critical_ns,
         path_ns=time.path_ns,

@@ -49,6 +49,8 @@ class Evaluation:
     """Tokens that a step makes or reads, (P,)."""
     latency_ns: Array
     """Time of a step, (P,)."""
+    contended_latency_ns: Array
+    """Time of a step with the waits of dependent products on shared tiles, (P,)."""
     latency_std_ns: Array
     """Standard deviation of the step time from step to step, (P,), because tokens choose experts at random."""
     energy_parts_pj: MappingABC[Part, Array]
@@ -112,6 +114,15 @@ class Evaluation:
     def latency_ns_per_step(self) -> Quantity:
         """Time of a step [ns]; a sequence waits that long for its next token."""
         return self._metric(self.latency_ns)
+
+    @property
+    def contended_latency_ns_per_step(self) -> Quantity:
+        """Time of a step with what dependent products of a block wait for others on shared tiles [ns].
+
+        At least ``latency_ns_per_step``, equal to it where no tile does more than one product in a stage. Waits
+        between micro-batches of a pipeline are not in it.
+        """
+        return self._metric(self.contended_latency_ns)
 
     @property
     def latency_ns_std(self) -> Quantity:

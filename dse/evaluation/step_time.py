@@ -32,6 +32,8 @@ class StepTime:
     """Critical path of one micro-batch (of the whole batch where it is not split)."""
     busy_ns: Mapping[str, Array]
     """Resource → time it works for the whole batch."""
+    contended_ns: Array
+    """Time of a step with the waits of dependent products on shared tiles; at least ``latency_ns``."""
 
 
 def step_time(
@@ -57,12 +59,15 @@ def step_time(
         tile_work_ns: analog group → expected work of its fullest tile for one micro-batch, all layers together, (P,).
     """
     path_ns = np.asarray(sum((s.multiplicity * s.total for s in stages), np.zeros(micro_batches.shape)))
+    contended_ns = np.asarray(sum((s.multiplicity * s.contended_total for s in stages), np.zeros(micro_batches.shape)))
     critical = path_shares(stages)
     is_pipelined = arch.composition == "pipelined"
     found = resource_shares(costs, stages, tile_work_ns, is_opened=is_pipelined)
     if not is_pipelined:
         busy_ns = {name: np.asarray(sum(shares.values())) for name, shares in found.items()}
-        return StepTime(latency_ns=path_ns, critical_ns=critical, path_ns=path_ns, busy_ns=busy_ns)
+        return StepTime(
+            latency_ns=path_ns, critical_ns=critical, path_ns=path_ns, busy_ns=busy_ns, contended_ns=contended_ns
+        )
     busy = {name: {what: micro_batches * time for what, time in shares.items()} for name, shares in found.items()}
     totals = {name: np.asarray(sum(shares.values())) for name, shares in busy.items()}
     longest = reduce(np.maximum, totals.values(), path_ns)
@@ -73,7 +78,13 @@ def step_time(
         unclaimed = unclaimed & ~binds
         for what, time in busy[name].items():
             shares[what] = shares.get(what, 0.0) + binds * time
-    return StepTime(latency_ns=longest, critical_ns=shares, path_ns=path_ns, busy_ns=totals)
+    return StepTime(
+        latency_ns=longest,
+        critical_ns=shares,
+        path_ns=path_ns,
+        busy_ns=totals,
+        contended_ns=np.maximum(longest, contended_ns),
+    )
 
 
 def path_shares(stages: Sequence[StageTime]) -> Shares:

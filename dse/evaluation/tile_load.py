@@ -28,6 +28,8 @@ class TileLoad(NamedTuple):
     mean: Array
     std: Array
     """Standard deviation from step to step, because tokens choose at random."""
+    rest_ns: Array
+    """Time of a block's products before or after those on its fullest tile (``rest_of_chain_ns``)."""
 
 
 def tile_loads(
@@ -51,23 +53,22 @@ def tile_loads(
             continue
         n_tiles = np.broadcast_to(np.asarray(arch.n_tiles(core), np.float64), tokens.shape)
         per_block = [costs.units[:, e.class_index, e.option_index] for e in own]
-        slices = sum(e.n_blocks * units for e, units in zip(own, per_block, strict=True))
+        slices = np.asarray(sum(e.n_blocks * units for e, units in zip(own, per_block, strict=True)))
         latency = np.maximum.reduce([mean_product_ns(arch, core, costs, e) for e in own])
+        tiles = packed.get(core.name)
+        rest = np.maximum.reduce([rest_of_chain_ns(arch, core, costs, e, placed=slices, packed=tiles) for e in own])
         if any(e.routing is not None for e in own):
             shared = (slices > n_tiles) | (core.name in packed)
             columns = [tokens, *(np.where(shared, c, 0.0) for c in (n_tiles, *per_block))]
             at, inverse = distinct(columns)
-            found = np.array(
-                routed_loads(own, [u[at] for u in per_block], n_tiles[at], tokens[at], packed.get(core.name))
-            )
-            loads[core.name] = TileLoad(found[inverse, 0] * latency, found[inverse, 1] * latency)
+            found = np.array(routed_loads(own, [u[at] for u in per_block], n_tiles[at], tokens[at], tiles))
+            loads[core.name] = TileLoad(found[inverse, 0] * latency, found[inverse, 1] * latency, rest)
         else:
             visits = np.maximum.reduce([np.asarray(e.visits(workload), np.float64) / e.n_blocks for e in own])
             per_tile = np.ceil(slices / n_tiles)
-            tiles = packed.get(core.name)
             if tiles is not None:
                 per_tile = np.where(slices == tiles.n_slices, float(tiles.held.sum(axis=1).max()), per_tile)
-            loads[core.name] = TileLoad(visits * per_tile * latency, np.zeros(tokens.shape))
+            loads[core.name] = TileLoad(visits * per_tile * latency, np.zeros(tokens.shape), rest)
     return loads
 
 
@@ -75,6 +76,38 @@ def mean_product_ns(arch: Architecture, core: AnalogCore, costs: CostTable, entr
     """Mean time of one product of a block over its slices, (P,) [ns]."""
     at = (slice(None), entry.class_index, entry.option_index)
     return np.asarray(costs.compute_ns_per_visit[at] * arch.n_tiles(core) / costs.units[at])
+
+
+def rest_of_chain_ns(
+    arch: Architecture,
+    core: AnalogCore,
+    costs: CostTable,
+    entry: Entry,
+    *,
+    placed: Array,
+    packed: PackedTiles | None,
+) -> Array:
+    """Time of one block's products that cannot overlap those of its fullest tile, (P,) [ns].
+
+    ``min((d - 1) g, S - g) T``: d dependent products of T, S slices, g of them on the tile that holds most. Each of
+    the other d - 1 matrices in a row keeps a tile for at most g products, and no more than S - g products are left.
+
+    Args:
+        arch: architecture.
+        core: analog group.
+        costs: unit costs.
+        entry: blocks of the group in the stage.
+        placed: slices of all blocks of the group in the stage, (P,).
+        packed: what the mapping's slices put on the tiles, used where it holds as many slices.
+    """
+    at = (slice(None), entry.class_index, entry.option_index)
+    product_ns, slices = mean_product_ns(arch, core, costs, entry), costs.units[at]
+    largest = np.ceil(slices / arch.n_tiles(core))
+    if packed is not None and set(entry.names) <= set(packed.blocks):
+        held = packed.held[:, [packed.blocks.index(name) for name in entry.names]]
+        largest = np.where(placed == packed.n_slices, float(held.max()), largest)
+    others = costs.path_ns[at] / product_ns - 1
+    return np.asarray(np.minimum(others * largest, slices - largest) * product_ns)
 
 
 def distinct(columns: Sequence[Array]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -42,6 +42,8 @@ class GroupTime:
     """What adds to it → time: kernel launches and vector work, or crossings of the link and transfer on it."""
     spread: Array | float = 0.0
     """Standard deviation from step to step, because tokens choose experts at random."""
+    wait: Array | float = 0.0
+    """What dependent products wait for others on shared tiles (``dependent_wait_ns``); not in ``total``."""
     total: Array = field(init=False)
     """Time of the group [ns]."""
 
@@ -81,6 +83,12 @@ class StageTime:
         times = [group.total for group in self.groups.values()]
         return np.asarray(reduce(np.maximum if self.side_by_side else np.add, times))
 
+    @property
+    def contended_total(self) -> Array:
+        """``total`` with the waits of dependent products on shared tiles [ns]."""
+        times = [group.total + group.wait for group in self.groups.values()]
+        return np.asarray(reduce(np.maximum if self.side_by_side else np.add, times))
+
 
 @dataclass(slots=True, eq=False)
 class _Sums:
@@ -92,6 +100,7 @@ class _Sums:
     buffer: Array
     load: Array
     spread: Array
+    rest: Array
     fixed: Array
     launch: Array
     link: Array
@@ -161,7 +170,7 @@ def group_times(
     if vector is not None:
         sums[costs.host].vector = vector.ns + np.zeros(tokens.shape)
     for name, core_load in tile_loads(arch, workload, costs, entries, packed=packed, tokens=tokens).items():
-        sums[name].load, sums[name].spread = core_load
+        sums[name].load, sums[name].spread, sums[name].rest = core_load
     return {name: as_group_time(arch, costs, name, group) for name, group in sums.items()}
 
 
@@ -176,7 +185,8 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
         added = {"link latency": sums.fixed - waking, LINK_BANDWIDTH: sums.link}
         added |= {"tile wake-up": waking} if np.any(waking) else {}
         load_binds = sums.load >= np.maximum(sums.path, sums.compute)
-        return GroupTime(bound_by, added, np.where(load_binds, sums.spread, 0.0))
+        wait = dependent_wait_ns(path_ns=sums.path, load_ns=sums.load, rest_ns=sums.rest)
+        return GroupTime(bound_by, added, np.where(load_binds, sums.spread, 0.0), wait)
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
     if is_some(sums.buffer):
         bound_by[f"{name} buffer"] = sums.buffer
@@ -184,3 +194,18 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
     added = {f"{name} kernel launches": sums.fixed - latency + sums.launch}
     others = {"vector work": sums.vector, "exchange latency": latency, "exchange bandwidth": sums.link}
     return GroupTime(bound_by, added | {f"{name} {what}": time for what, time in others.items() if is_some(time)})
+
+
+def dependent_wait_ns(*, path_ns: Array, load_ns: Array, rest_ns: Array) -> Array:
+    """Time that dependent products of a block wait for others on shared tiles, beyond ``max(path, load)``, (P,) [ns].
+
+    ``max(0, load + rest - max(path, load))``: the stage then takes the busiest tile's load and, before or after it,
+    the other products of one block in a row (``rest_of_chain_ns``). Argument: a tile idles only while a chain that
+    ends on it has its products elsewhere, so it ends at most that much after its load (list scheduling, R. L.
+    Graham, Bell Syst. Tech. J. 45 (1966) 1563). Exact for slices on tiles of their own, where v visits of d matrices
+    run as a pipeline of v + d - 1 products; 0 where no tile does more than one product.
+
+    Valid for: products of equal time, first come first served, one micro-batch at a time. The tile that holds most of
+    a block is taken to be the busiest too, which a random packing on few tiles makes up to 16 % too long.
+    """
+    return np.maximum(0.0, load_ns + rest_ns - np.maximum(path_ns, load_ns))
