@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+from collections.abc import Mapping as MappingABC
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +16,14 @@ from dse.cost.micro_batch import require_sequences
 from dse.cost.table import cost_table
 from dse.cost.warnings import architecture_warnings
 from dse.errors import SpecError
+from dse.evaluation.result import Evaluation
+from dse.evaluation.run import evaluate
 from dse.mapping.compare import RuleResult, compare_rules
 from dse.mapping.from_file import problem_from_file
 from dse.mapping.goal import Goal, read_goal, single
 from dse.mapping.metrics import SLACK
 from dse.mapping.model import Mapping
-from dse.mapping.pack import pack
+from dse.mapping.pack import PackingError, pack
 from dse.mapping.problem import MappingProblem, mapping_problem
 from dse.mapping.problem_answer import problem_answer
 from dse.mapping.solve import solve_problem, solved
@@ -30,6 +34,8 @@ from dse.sensitivity.score import score_blocks
 from dse.sensitivity.share import sensitivity_share
 from dse.spec.problem_file import load_problem
 
+PACKING_ROUNDS: Final = 3
+"""Times that a mapping is made again because its slices did not fit the tiles."""
 OF_FILE: Final = (
     "objective",
     "weight",
@@ -56,22 +62,31 @@ def run(arguments: argparse.Namespace) -> int:
     pair = load_pair(arguments)
     if arguments.front is not None:
         return run_front(arguments, front_problem(arguments, pair))
-    mapping = wanted_mapping(arguments, pair)
+    mapping = packed_mapping(arguments, pair)
     scores = score_blocks(pair.workload)
     share = sensitivity_share(scores, mapping)
     if file is not None:
         with writing(arguments, file):
-            pack(mapping, pair.arch, pair.workload).save(file)
+            mapping.save(file)
     warnings = architecture_warnings(pair.arch)
     for warning in warnings:
         tell(arguments, f"warning: {warning}")
     rules = compared_rules(arguments, pair, mapping)
+    evaluation = evaluate(pair.arch, pair.workload, dataclasses.replace(mapping, slices=None))
     document = {
-        **mapping.to_dict(), "sensitivity_share": share, "score": dict(scores.attrs), "warnings": list(warnings),
-        **rules_document(rules),
+        **dataclasses.replace(mapping, slices=None).to_dict(), "sensitivity_share": share, "score": dict(scores.attrs),
+        "worst_link": worst_link(evaluation), "bound_by": evaluation.binding,
+        "warnings": list(warnings), **rules_document(rules),
     }  # fmt: skip
-    emit(arguments, document, lambda: mapping_text(mapping, pair.workload, share) + rules_text(mapping, rules))
+    text = mapping_text(mapping, pair.workload, share, evaluation) + rules_text(mapping, rules)
+    emit(arguments, document, lambda: text)
     return 4 if mapping.status == "time_limit" else 0
+
+
+def worst_link(evaluation: Evaluation) -> dict[str, object] | None:
+    """The busiest link of a design."""
+    found = None if evaluation.machine is None else evaluation.machine.worst_link
+    return None if found is None else dataclasses.asdict(found)
 
 
 def run_problem(arguments: argparse.Namespace, file: Path | None) -> int:
@@ -101,6 +116,13 @@ def run_problem(arguments: argparse.Namespace, file: Path | None) -> int:
     document = problem_answer(mapping, loaded.spec.format) | rules_document(rules)
     emit(arguments, document, lambda: problem_text(mapping) + rules_text(mapping, rules))
     return 4 if mapping.status == "time_limit" else 0
+
+
+def with_room(problem: MappingProblem, room: MappingABC[str, float]) -> MappingProblem:
+    """The problem with no more capacity units of a resource in use than there is room."""
+    known = problem.limits.max_units
+    tight = {name: min(most, known.get(name, most)) for name, most in room.items()}
+    return dataclasses.replace(problem, limits=dataclasses.replace(problem.limits, max_units={**known, **tight}))
 
 
 def front_problem(arguments: argparse.Namespace, pair: Pair) -> MappingProblem:
@@ -151,8 +173,28 @@ def goal_of(arguments: argparse.Namespace) -> Goal:
     )
 
 
-def wanted_mapping(arguments: argparse.Namespace, pair: Pair) -> Mapping:
-    """The mapping of a rule, or the best one.
+def packed_mapping(arguments: argparse.Namespace, pair: Pair) -> Mapping:
+    """The wanted mapping with the place of every slice; what does not fit its tiles is mapped again with less room.
+
+    Raises:
+        PackingError: a rule's mapping, or after some rounds the best one, does not fit the tiles.
+    """
+    room: dict[str, float] = {}
+    for _ in range(PACKING_ROUNDS):
+        mapping = wanted_mapping(arguments, pair, room)
+        try:
+            return pack(mapping, pair.arch, pair.workload)
+        except PackingError as error:
+            if arguments.rule is not None:
+                raise
+            tell(arguments, f"remark: {error.causes[0]}; mapping again with less room there")
+            used = room.get(error.group, mapping.units_used[error.group])
+            room[error.group] = min(used, error.have) - max(error.need - error.have, 1)
+    return pack(wanted_mapping(arguments, pair, room), pair.arch, pair.workload)
+
+
+def wanted_mapping(arguments: argparse.Namespace, pair: Pair, room: MappingABC[str, float]) -> Mapping:
+    """The mapping of a rule, or the best one with no more crossbars of a group in use than there is room.
 
     Raises:
         SpecError: a rule together with limits or an objective.
@@ -160,7 +202,7 @@ def wanted_mapping(arguments: argparse.Namespace, pair: Pair) -> Mapping:
     limits = limits_of(arguments)
     if arguments.rule is None:
         require_sequences(pair.arch, pair.workload)
-        problem = pair_problem(arguments, pair, goal_of(arguments))
+        problem = with_room(pair_problem(arguments, pair, goal_of(arguments)), room)
         solution = solve_problem(problem, time_limit_s=arguments.time_limit_s, gap=arguments.gap, seed=arguments.seed)
         digests = {"architecture": pair.arch.digest, "workload": pair.workload.digest}
         return solved(problem, solution, gap=arguments.gap, digests=digests)

@@ -56,6 +56,8 @@ class Mapping:
     """block, kind, layer, units, bytes, sensitivity, energy_pj_per_token, busy_ns: what each block's option adds."""
     stages: pd.DataFrame | None = None
     """step, weight, micro_batches, layer, stage, side_by_side, group, time_ns: what the step time is made of."""
+    packing: tuple[MappingABC[str, Any], ...] = ()
+    """How well the slices of each analog group are packed (``pack.GroupPacking``); empty before packing."""
     slices: pd.DataFrame | None = None
     """block, matrix, i, j, copy, group, die, tile, tier: where each slice of an analog block is."""
 
@@ -114,7 +116,7 @@ def load_mapping(path: str | Path) -> Mapping:
         placement = {name: Option(**option) for name, option in record["placement"].items()}
         values = {field.name: record[field.name] for field in dataclasses.fields(Mapping) if field.name in record}
         values |= {name: None if values.get(name) is None else pd.DataFrame(values[name]) for name in TABLES}
-        values |= {name: tuple(values[name]) for name in ("binding", "limits") if name in values}
+        values |= {name: tuple(values[name]) for name in ("binding", "limits", "packing") if name in values}
         values["bound"] = float("-inf") if record["bound"] is None else record["bound"]
         return Mapping(**values | {"placement": placement})
     except (KeyError, TypeError, AttributeError) as error:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as MappingABC
+from typing import Any
+
+from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
 from dse.report.tables import align, quantity_text, significant
 from dse.report.text import capacity_row, wrapped
+from dse.units import at_point
 from dse.workload.build import Workload
 
 
-def mapping_text(mapping: Mapping, workload: Workload, share: float) -> str:
+def mapping_text(mapping: Mapping, workload: Workload, share: float, evaluation: Evaluation) -> str:
     """The result of ``dse map``."""
     kinds = {block.name: block.kind for block in workload.blocks}
     frame = mapping.frame()
@@ -25,8 +30,30 @@ def mapping_text(mapping: Mapping, workload: Workload, share: float) -> str:
             align(rows, ["blocks", "group", "precision", "number"], right={3}),
             "",
             align(used, right={1, 3}),
+            *(packing_line(packing) for packing in mapping.packing),
             wrapped("binding: " + (", ".join(mapping.binding) or "nothing")),
+            wrapped(evaluation_line(evaluation)),
         ]
+    )
+
+
+def evaluation_line(evaluation: Evaluation) -> str:
+    """What the mapping costs, what it waits for, and its busiest link."""
+    link = None if evaluation.machine is None else evaluation.machine.worst_link
+    busiest = "" if link is None else f"; busiest link {link.name}, {100 * link.load_fraction:.1f} % of the step"
+    energy = quantity_text(at_point(evaluation.energy_pj_per_token), "pj")
+    time = quantity_text(at_point(evaluation.latency_ns_per_step), "ns")
+    return f"evaluated: {energy}/token, {time} a step, bound by {evaluation.binding}{busiest}"
+
+
+def packing_line(packing: MappingABC[str, Any]) -> str:
+    """How full the tiles of a group are, and how evenly they work."""
+    p = packing
+    return wrapped(
+        f"packed {p['group']}: {p['slices']} of {p['crossbars']} crossbars on {p['tiles_used']} of {p['tiles']} tiles, "
+        f"{p['dies_used']} of {p['dies']} dies; a block is on {significant(p['dies_per_block'])} dies; the busiest "
+        f"tiles are visited {significant(p['busiest_visits'])} times a step on average; gap of the packing "
+        f"{100 * p['gap']:.3g} %"
     )
 
 
