@@ -90,8 +90,8 @@ def host_unit(arch: Architecture) -> DigitalUnit:
 
 
 def list_options(arch: Architecture) -> tuple[Option, ...]:
-    """All options of an architecture: every analog group, every digital unit at each of its precisions."""
-    analog = [Option(core.name, "analog") for core in arch.analog_cores]
+    """All options of an architecture: every analog group in each number of copies, every unit at each precision."""
+    analog = [Option(core.name, "analog", n) for core in arch.analog_cores for n in dict.fromkeys(core.copies)]
     return (*analog, *(Option(u.name, p) for u in arch.digital_units for p in u.precisions))
 
 
@@ -115,25 +115,30 @@ def option_cost(
 ) -> OptionCost:
     """Cost of a class under an option; ``tiles`` holds the tile of every analog group."""
     if option.precision == "analog":
-        return analog_cost(arch, workload, block_class, tiles[option.group])
+        return analog_cost(arch, workload, block_class, tiles[option.group], copies=option.copies)
     return digital_cost(arch, workload, block_class, arch.unit(option.group), option.precision)
 
 
-def analog_cost(arch: Architecture, workload: Workload, block_class: BlockClass, tile: Tile) -> OptionCost:
-    """Cost on an analog group: products on the tiles, traffic to the host unit, partial sums, gating."""
+def analog_cost(
+    arch: Architecture, workload: Workload, block_class: BlockClass, tile: Tile, *, copies: int = 1
+) -> OptionCost:
+    """Cost on an analog group: products on the tiles, traffic to the host unit, partial sums, gating.
+
+    Every visit uses all ``copies``, which work side by side; the host adds their outputs up.
+    """
     core, host, products = tile.core, host_unit(arch), block_products(tile, block_class)
-    traffic = traffic_cost(arch, workload, block_class, core, host)
-    visit_pj = dict(products.parts_pj)
+    traffic = traffic_cost(arch, workload, block_class, core, host, copies=copies)
+    visit_pj = {name: copies * part for name, part in products.parts_pj.items()}
     host_ns, visit_pj["partial sums"] = additions_cost(arch, workload, ops=traffic.host_additions)
     return OptionCost(
         visit_pj=visit_pj | traffic.energy_pj,
-        compute_ns=products.busy_ns / arch.n_tiles(core),
+        compute_ns=copies * products.busy_ns / arch.n_tiles(core),
         path_ns=products.latency_ns,
         fixed_ns=traffic.latency_ns + wake_ns(core),
         link_ns=traffic.time_ns,
         host_ns=host_ns,
-        units=block_class.n_crossbars(rows=core.rows, cols=core.cols),
-        upkeep_pj=least_upkeep_pj(arch, workload, core, block_class, products.latency_ns),
+        units=copies * block_class.n_crossbars(rows=core.rows, cols=core.cols),
+        upkeep_pj=copies * least_upkeep_pj(arch, workload, core, block_class, products.latency_ns),
     )
 
 

@@ -46,12 +46,14 @@ def traffic_cost(
     host: DigitalUnit,
     *,
     sharing: Quantity | None = None,
+    copies: int = 1,
 ) -> TrafficCost:
     """Cost of moving inputs to the tiles of a group and outputs back, for one visit.
 
     Latency: the crossings of the link, and the hops to the farthest tile, there and back for every depth. Time of the
     bytes: per pair of dies, and per die on the busiest link of its network. A flat-power host covers the link's energy.
     ``sharing``: dies per chosen expert; None: as if all experts of a token were on the group, on dies at random.
+    ``copies``: each gets the inputs and sends its outputs, which the host adds up.
     """
     bits = BITS[workload.scenario.precision.activations]
     link = arch.link_between(core.die, host.die) if core.die != host.die else None
@@ -86,8 +88,12 @@ def traffic_cost(
         energy_pj["network"] = network_energy_pj(
             n_bytes=n_bytes, hops=paths.mean_hops, energy_pj_per_bit_hop=network.energy_pj_per_bit_hop
         )
+    averaged = (copies - 1) * sum(matrix.n_out for matrix in block_class.matrices)
     return TrafficCost(
-        energy_pj=energy_pj, busy_ns=busy_ns, latency_ns=latency_ns, host_additions=handed.host_additions
+        energy_pj={name: copies * energy for name, energy in energy_pj.items()},
+        busy_ns={name: copies * time for name, time in busy_ns.items()},
+        latency_ns=latency_ns,
+        host_additions=copies * handed.host_additions + averaged,
     )
 
 

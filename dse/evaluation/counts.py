@@ -38,7 +38,8 @@ def operation_counts(
             group = costs.options[entry.option_index].group
             if not costs.is_analog[group]:
                 continue
-            core, visits = arch.core(group), profile.multiplicity * entry.visits(workload)
+            core, copies = arch.core(group), costs.options[entry.option_index].copies
+            visits = copies * profile.multiplicity * entry.visits(workload)
             block_class = costs.classes[entry.class_index]
             products = products + visits * block_class.n_crossbars(rows=core.rows, cols=core.cols)
             additions = additions + visits * block_class.n_partial_sums(rows=core.rows, cols=core.cols)

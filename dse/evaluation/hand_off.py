@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -100,9 +101,10 @@ def with_spread(
         core = sharing_links.get(spread.group)
         if core is None:
             continue
-        option = next(index for index, option in enumerate(costs.options) if option.group == spread.group)
-        for index in experts:
-            traffic = traffic_cost(arch, workload, costs.classes[index], core, host, sharing=spread.sharing)
+        options = [(at, o.copies) for at, o in enumerate(costs.options) if o.group == spread.group]
+        for index, (option, copies) in product(experts, options):
+            block_class = costs.classes[index]
+            traffic = traffic_cost(arch, workload, block_class, core, host, sharing=spread.sharing, copies=copies)
             link_ns[:, index, option] = traffic.time_ns
             for name, table in parts.items():
                 table[:, index, option] = traffic.energy_pj.get(name, 0.0)

@@ -79,7 +79,8 @@ def token_ns(
     found = {LINK_BANDWIDTH: 0.0}
     for entry in (e for e in entries if costs.options[e.option_index].group == core.name):
         shared = sharing if entry.kind == "expert" else None
-        traffic = traffic_cost(arch, workload, costs.classes[entry.class_index], core, host_unit(arch), sharing=shared)
+        block_class, copies = costs.classes[entry.class_index], costs.options[entry.option_index].copies
+        traffic = traffic_cost(arch, workload, block_class, core, host_unit(arch), sharing=shared, copies=copies)
         visits = float(np.sum(entry.visits_per_token))
         for kind, time in (*traffic.busy_ns.items(), (LINK_BANDWIDTH, traffic.time_ns)):
             found[kind] = found.get(kind, 0.0) + visits * at_point(time)

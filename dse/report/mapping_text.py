@@ -18,7 +18,8 @@ def mapping_text(mapping: Mapping, workload: Workload, share: float, evaluation:
     kinds = {block.name: block.kind for block in workload.blocks}
     frame = mapping.frame()
     frame["kind"] = frame["block"].map(kinds)
-    counts = frame.groupby(["kind", "group", "precision"], sort=False).size().reset_index()
+    columns = ["kind", "group", "precision", *(["copies"] if (frame["copies"] > 1).any() else [])]
+    counts = frame.groupby(columns, sort=False).size().reset_index()
     rows = [[str(cell) for cell in row] for row in counts.itertuples(index=False, name=None)]
     used = [capacity_row(name, need, mapping.units_available[name]) for name, need in mapping.units_used.items()]
     return "\n".join(
@@ -27,7 +28,7 @@ def mapping_text(mapping: Mapping, workload: Workload, share: float, evaluation:
             wrapped(f"placed by: {mapping.solver}"),
             f"analog experts carry {100 * share:.1f} % of the experts' sensitivity",
             "",
-            align(rows, ["blocks", "group", "precision", "number"], right={3}),
+            align(rows, ["blocks", *columns[1:], "number"], right={3, 4}),
             "",
             align(used, right={1, 3}),
             *(packing_line(packing) for packing in mapping.packing),

@@ -130,6 +130,9 @@ class AnalogCore:
     """Digital correction of the mean drift; absent: none."""
     cost: Annotated[CoreCost, Field(discriminator="model")]
     """Energy, time and area."""
+    copies: Annotated[tuple[Annotated[int, Number(ge=1, integer=True)], ...], Field(min_length=1)] = (1,)
+    """Numbers of copies in which a mapping may store a block: every visit uses all of them and averages their outputs
+    digitally, so that r copies take r times the crossbars and the energy and leave 1/r of the noise variance."""
     idle: Idle | None = None
     """Idle power and gating; left out: idle tiles cost nothing, which is said with the result."""
     program: Program | None = None
