@@ -17,10 +17,12 @@ from dse.cost.table import cost_table
 from dse.cost.warnings import architecture_warnings
 from dse.errors import SpecError
 from dse.evaluation.result import Evaluation
+from dse.evaluation.robustness import SCORE_SPREAD, choice_robustness
 from dse.evaluation.run import evaluate
 from dse.mapping.compare import RuleResult, compare_rules
 from dse.mapping.from_file import problem_from_file
 from dse.mapping.goal import Goal, read_goal, single
+from dse.mapping.limits import read_limits
 from dse.mapping.metrics import SLACK
 from dse.mapping.model import Mapping
 from dse.mapping.pack import PackingError, pack
@@ -63,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.front is not None:
         return run_front(arguments, front_problem(arguments, pair))
     mapping = packed_mapping(arguments, pair)
+    if arguments.robust is not None:
+        mapping = with_robustness(arguments, pair, mapping)
     scores = score_blocks(pair.workload)
     share = sensitivity_share(scores, mapping)
     if file is not None:
@@ -171,6 +175,31 @@ def goal_of(arguments: argparse.Namespace) -> Goal:
         order=arguments.order,
         slack=SLACK if arguments.slack is None else arguments.slack,
     )
+
+
+def with_robustness(arguments: argparse.Namespace, pair: Pair, mapping: Mapping) -> Mapping:
+    """The mapping with how sure its choice is.
+
+    Raises:
+        SpecError: the mapping follows a rule.
+    """
+    if mapping.status == "rule":
+        raise SpecError("--robust places the blocks again for drawn scores, and --rule asks for one rule; drop one")
+    found = choice_robustness(
+        pair.arch,
+        pair.workload,
+        dataclasses.replace(mapping, slices=None),
+        option_scores(score_blocks(pair.workload), pair.workload, pair.arch),
+        goal=goal_of(arguments),
+        limits=read_limits(limits_of(arguments)),
+        pins=pins_of(arguments),
+        n_samples=arguments.robust,
+        score_spread=SCORE_SPREAD if arguments.score_spread is None else arguments.score_spread,
+        seed=arguments.seed,
+        time_limit_s=arguments.time_limit_s,
+        gap=arguments.gap,
+    )
+    return dataclasses.replace(mapping, robustness=found.to_dict())
 
 
 def packed_mapping(arguments: argparse.Namespace, pair: Pair) -> Mapping:

@@ -56,6 +56,9 @@ class Mapping:
     """block, kind, layer, units, bytes, sensitivity, energy_pj_per_token, busy_ns: what each block's option adds."""
     stages: pd.DataFrame | None = None
     """step, weight, micro_batches, layer, stage, side_by_side, group, time_ns: what the step time is made of."""
+    robustness: MappingABC[str, Any] = field(default_factory=dict)
+    """Share of samples in which each block is digital, and the blocks on the fence; empty where it was not asked for
+    (``dse.evaluation.robustness``)."""
     packing: tuple[MappingABC[str, Any], ...] = ()
     """How well the slices of each analog group are packed (``pack.GroupPacking``); empty before packing."""
     slices: pd.DataFrame | None = None

@@ -33,6 +33,8 @@ class ExpertMapView(NamedTuple):
     """(layers, ranks): position in `options`, or `ABSENT`."""
     options: tuple[tuple[str, str], ...]
     """(group, precision), analog ones first."""
+    fence: NDArray[np.bool_]
+    """(layers, ranks): experts whose place changes with the samples of a robustness study."""
     digital_fraction: NDArray[np.float64]
     """(layers,): share of the experts of a layer that are digital."""
 
@@ -60,10 +62,13 @@ def prepare(scores: pd.DataFrame, mapping: Placement | None) -> ExpertMapView:
     rows, columns = np.searchsorted(layers, experts["layer"]), experts["rank"].to_numpy()
     score[rows, columns] = experts["score"]
     placed[rows, columns] = [options.index(o) for o in zip(experts["group"], experts["precision"], strict=True)]
+    fence = np.zeros(shape, dtype=bool)
+    unsure = set() if mapping is None else set(mapping.robustness.get("fence", ()))
+    fence[rows, columns] = experts["block"].isin(unsure)
     digital = np.isin(placed, [i for i, o in enumerate(options) if o[1] not in ("analog", "")])
     share = digital.sum(axis=1) / np.maximum((placed != ABSENT).sum(axis=1), 1)
     table = experts[["block", "layer", "rank", "score", "group", "precision"]].reset_index(drop=True)
-    return ExpertMapView(table, layers, score, placed, options, share)
+    return ExpertMapView(table, layers, score, placed, options, fence, share)
 
 
 def conclude(view: ExpertMapView) -> str:
@@ -85,7 +90,15 @@ def conclude(view: ExpertMapView) -> str:
     )
     return (
         f"{int(digital.sum())} of {len(view.table)} experts ({percent_text(digital.mean())}) are digital, {spread}; "
-        f"they hold {percent_text(held)} of the summed score."
+        f"they hold {percent_text(held)} of the summed score{fence_text(view)}."
+    )
+
+
+def fence_text(view: ExpertMapView) -> str:
+    """How many experts are on the fence; nothing where none is known to be."""
+    count = int(view.fence.sum())
+    return f"; {count} (dots) are on the fence: their place changes with scores and costs within their spreads" * (
+        count > 0
     )
 
 
@@ -118,6 +131,8 @@ def draw(view: ExpertMapView, figure: Figure) -> None:
         handles=[Patch(facecolor=colours[o], edgecolor="#999999", lw=0.5, label=_option_text(o)) for o in view.options],
         loc="lower right", bbox_to_anchor=(1.02, 0.99), ncols=2, columnspacing=1.0, borderpad=0.1,
     )  # fmt: skip
+    at_layer, at_rank = np.nonzero(view.fence)
+    axes[1].plot(at_rank, at_layer, ".", color="black", markersize=2.5)
     axes[2].barh(np.arange(n_layers), view.digital_fraction * 100, height=0.8, color=DIGITAL)
     axes[2].set_xlim(0, max(10.0, float(view.digital_fraction.max(initial=0.0)) * 115))
     axes[2].set_xlabel("[%]")

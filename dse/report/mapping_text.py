@@ -34,6 +34,7 @@ def mapping_text(mapping: Mapping, workload: Workload, share: float, evaluation:
             *(packing_line(packing) for packing in mapping.packing),
             wrapped("binding: " + (", ".join(mapping.binding) or "nothing")),
             wrapped(evaluation_line(evaluation)),
+            *(wrapped(line) for line in robustness_lines(mapping)),
         ]
     )
 
@@ -45,6 +46,24 @@ def evaluation_line(evaluation: Evaluation) -> str:
     energy = quantity_text(at_point(evaluation.energy_pj_per_token), "pj")
     time = quantity_text(at_point(evaluation.latency_ns_per_step), "ns")
     return f"evaluated: {energy}/token, {time} a step, bound by {evaluation.binding}{busiest}"
+
+
+def robustness_lines(mapping: Mapping) -> list[str]:
+    """How sure the choice is; nothing where it was not asked for."""
+    found = mapping.robustness
+    if not found:
+        return []
+    fence = sorted(found["fence"], key=lambda name: abs(found["digital_share"][name] - 0.5))
+    unsolved = found["n_infeasible"] + found["n_unsolved"]
+    first = ", ".join(f"{name} ({100 * found['digital_share'][name]:.0f} %)" for name in fence[:4])
+    more = f", and {len(fence) - 4} more" if len(fence) > 4 else ""
+    samples = f"{found['n_samples']} samples, scores off by {100 * found['score_spread']:g} %"
+    lost = f"; {found['n_infeasible']} without a mapping, {found['n_unsolved']} not solved in time" if unsolved else ""
+    stays = f"{100 * found['agreement']:.1f} % of the placements stay"
+    unsure = f"{len(fence)} of {len(found['digital_share'])} blocks are on the fence"
+    named = f" (digital in): {first}{more}" if fence else ""
+    inputs = f"{len(found['inputs'])} inputs of the machine by their spreads"
+    return [f"robustness: {samples}, {inputs}{lost}; {stays}, {unsure}{named}"]
 
 
 def packing_line(packing: MappingABC[str, Any]) -> str:
