@@ -76,7 +76,7 @@ def test_samples_without_a_mapping_are_counted(arch: Architecture, workload: Wor
     found = choice_robustness(
         arch, workload, mapping, scores, goal=single("energy"), limits=tight, score_spread=0.5, n_samples=5
     )
-    # by hand: drawn factors have the mean exp(sigma²/2) = 1.0216, sigma = ln(1.5) / 1.96; their sum is above it or below
+    # by hand: drawn factors have the mean exp(sigma²/2) = 1.0216, sigma = ln(1.5) / 1.96: a coin toss
     assert 0 < found.n_infeasible < 5
 
 
