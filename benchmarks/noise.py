@@ -14,11 +14,13 @@ import torch
 from torch import nn
 
 from dse.devices.ir_drop import Sides, with_ir_drop
-from dse.noise.linear import AnalogLinear
+from dse.noise.linear import AnalogLinear, analog_linear, core_ranges
 from dse.noise.ranges import range_of
 from dse.noise.weight import noisy_weight
+from dse.spec.analog_core import Read
 from dse.spec.architecture import AnalogCore
 from dse.spec.array_effects import DriftCompensation, LinearNetwork
+from dse.spec.converter_range import OutputNoise, Range, ShortTermNoise
 from dse.spec.device import Device
 from dse.spec.load import load_architecture, load_device
 
@@ -91,21 +93,40 @@ def ir_drop_ms() -> float:
     return 1e3 * min(times)
 
 
+def periphery(tile: AnalogCore) -> dict[str, AnalogCore]:
+    """Cores whose converters follow every token, without and with the noises of IBM's preset."""
+    token = Range(mode="dynamic", method="abs_max")
+    bound = Range(mode="dynamic", method="out_bound", out_bound=10.0)
+    dynamic = replace(tile, dac=replace(tile.dac, range=token), adc=replace(tile.adc, range=bound))
+    noise = ShortTermNoise(model="conductance", std_fraction=0.0175)
+    preset = replace(
+        dynamic,
+        output_noise=OutputNoise(std_fraction=0.04),
+        read=Read(phases=1, pulse_ns=128, noise=noise),
+        ir_drop=LinearNetwork(model="linear_network", column_ohm=0.35),
+    )
+    return {"dynamic DAC8 + ADC8": dynamic, "DAC8, ADC8, output noise, read noise, IR drop": preset}
+
+
 @torch.inference_mode()
 def forward_rows(weight: torch.Tensor, tile: AnalogCore, batch: int, name: str) -> list[tuple[str, float, str]]:
     """Forward passes of one matrix at one batch size."""
     x = torch.randn(batch, weight.shape[1])
     plain = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
     plain.weight.copy_(weight)
-    folded = AnalogLinear(weight.clone(), tile)
-    converters = AnalogLinear(weight.clone(), tile, ranges=range_of(x, weight, rows=tile.rows))
+    layers: dict[str, nn.Module] = {
+        "noise folded": AnalogLinear(weight.clone(), tile),
+        "static DAC8 + ADC8": AnalogLinear(weight.clone(), tile, ranges=range_of(x, weight, rows=tile.rows)),
+    }
+    for what, core in periphery(tile).items():
+        layers[what] = analog_linear(weight, tile.device, core, seed=1, ranges=core_ranges(x, weight, core))
     return [
         (f"forward {name}, batch {batch}, {what}", ratio(lambda m=module: m(x), lambda: plain(x)), "nn.Linear")
-        for what, module in (("noise folded", folded), ("static DAC8 + ADC8", converters))
+        for what, module in layers.items()
     ]
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for name, value, unit in rows():
-        print(f"{name:<56} {value:8.3f} {'' if unit == 'ms' else 'x '}{unit}")
+        print(f"{name:<86} {value:8.3f} {'' if unit == 'ms' else 'x '}{unit}")

@@ -18,6 +18,7 @@ from dse.noise.checkpoint import checkpoint_digest, file_digest, load_checkpoint
 from dse.noise.convert import Ranges
 from dse.noise.data import Item, read_items, read_tokens, token_windows
 from dse.noise.metrics import evaluate_model, trace_of
+from dse.noise.ranges import RangePlan
 from dse.noise.rebuild import rebuilt, shared_copy, sites
 from dse.noise.task_plan import NO_TASKS, TaskPlan
 from dse.noise.trace import Trace
@@ -55,7 +56,7 @@ class Bench:
     items: tuple[Item, ...]
     calibration: Tensor | None
     tasks: TaskSuite | None
-    known_ranges: dict[int, Ranges] = field(default_factory=dict)
+    known_ranges: dict[RangePlan, Ranges] = field(default_factory=dict)
     known_metrics: dict[str, float] = field(default_factory=dict)
     known_trace: Trace = field(default_factory=dict)
     lock: RLock = field(default_factory=RLock)
@@ -88,12 +89,12 @@ class Bench:
         """Predicted tokens."""
         return self.windows.shape[0] * (self.windows.shape[1] - 1)
 
-    def ranges(self, rows: frozenset[int]) -> Ranges:
-        """Converter ranges for crossbars of these sizes along the input; measured when first asked for."""
+    def ranges(self, plans: frozenset[RangePlan]) -> Ranges:
+        """Converter ranges for the cores of these plans; measured when first asked for."""
         assert self.calibration is not None
-        for n_rows in rows - self.known_ranges.keys():
-            self.known_ranges[n_rows] = measure_ranges(self.model, self.calibration, rows=[n_rows])
-        return {key: value for n_rows in rows for key, value in self.known_ranges[n_rows].items()}
+        for plan in plans - self.known_ranges.keys():
+            self.known_ranges[plan] = measure_ranges(self.model, self.calibration, plans=[plan])
+        return {key: value for plan in plans for key, value in self.known_ranges[plan].items()}
 
 
 def bench_key(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dse.noise.convert import RangeKey, Ranges
-from dse.noise.ranges import MatrixRange, RangeRecorder
+from dse.noise.ranges import MatrixRange, RangePlan, RangeRecorder
 from dse.noise.rebuild import Site, Untyped, rebuilt
 
 MIN_VISITS = 64
@@ -18,8 +18,8 @@ Activation = Callable[[Tensor], Tensor]
 Recorders = dict[tuple[str, tuple[str, ...]], RangeRecorder]
 
 
-def measure_ranges(model: nn.Module, tokens: Tensor, *, rows: Collection[int]) -> Ranges:
-    """Largest absolute inputs and outputs of every slice of every matrix, in the digital model.
+def measure_ranges(model: nn.Module, tokens: Tensor, *, plans: Collection[RangePlan]) -> Ranges:
+    """Ranges of the inputs and outputs of every slice of every matrix, in the digital model.
 
     One DAC range per input slice, one ADC range per input slice and output column (one converter per column,
     with its own digital scale). An expert that fewer than 64 tokens visit takes its ranges from all tokens.
@@ -27,14 +27,14 @@ def measure_ranges(model: nn.Module, tokens: Tensor, *, rows: Collection[int]) -
     Args:
         model: a ``transformers`` OlmoeForCausalLM.
         tokens: windows of training text [windows, context].
-        rows: sizes of crossbars along the input for which ranges are wanted.
+        plans: crossbar rows and rules of the ranges that are wanted (``plan_of`` a core).
     """
     table: dict[RangeKey, MatrixRange] = {}
-    for n_rows in sorted(set(rows)):
+    for plan in sorted(set(plans)):
         recorders: Recorders = {}
 
-        def record(site: Site, n_rows: int = n_rows, recorders: Recorders = recorders) -> nn.Module:
-            recorders[site.key] = RangeRecorder(site.weight, site.bias, rows=n_rows)
+        def record(site: Site, plan: RangePlan = plan, recorders: Recorders = recorders) -> nn.Module:
+            recorders[site.key] = RangeRecorder(site.weight, site.bias, plan=plan)
             return recorders[site.key]
 
         recording = rebuilt(model, record)
@@ -42,7 +42,7 @@ def measure_ranges(model: nn.Module, tokens: Tensor, *, rows: Collection[int]) -
         rare = {block for (block, _), seen in recorders.items() if ".experts." in block and seen.tokens < MIN_VISITS}
         if rare:
             run(watched(model, recording, rare), tokens)
-        table |= {(*key, n_rows): recorder.range for key, recorder in recorders.items()}
+        table |= {(*key, plan): recorder.range for key, recorder in recorders.items()}
     return table
 
 

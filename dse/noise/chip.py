@@ -9,6 +9,7 @@ from dse.noise.bench import BenchKey, load_bench
 from dse.noise.convert import analog_cores, noisy_model
 from dse.noise.keep import Place, Record
 from dse.noise.key import chip_seed
+from dse.noise.ranges import plan_of
 from dse.noise.threads import threads_for
 from dse.noise.trace import Trace, layer_record
 from dse.spec.architecture import Architecture
@@ -46,7 +47,7 @@ def evaluate_chip(job: ChipJob) -> Record:
             sign=job.place.sign,
             time_s=job.time_s,
             scale=job.scale,
-            ranges=bench.ranges(frozenset(int(core.rows) for core in cores.values())),
+            ranges=bench.ranges(frozenset(plan_of(core) for core in cores.values())),
         )
         digital, trace = bench.digital_trace, Trace()
         metrics = bench.evaluate(chip, trace)

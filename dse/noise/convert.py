@@ -12,16 +12,17 @@ from torch import nn
 from dse.devices.aging import time_problem
 from dse.errors import Problem, SpecError
 from dse.mapping.model import Mapping
-from dse.noise.key import Sign
-from dse.noise.linear import AnalogLinear, unmodelled
-from dse.noise.ranges import MatrixRange
+from dse.noise.key import NoiseKey, Sign
+from dse.noise.linear import AnalogLinear, folded_ranges, full_scales, needs_tiles, unmodelled
+from dse.noise.ranges import MatrixRange, RangePlan, plan_of
 from dse.noise.rebuild import Site, rebuilt, sites
-from dse.noise.weight import noisy_weight
+from dse.noise.tiles import TiledLinear
+from dse.noise.weight import noisy_slices, noisy_weight
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.values import flat_values
 
-RangeKey = tuple[str, tuple[str, ...], int]
-"""Block, matrices of a site, rows of a crossbar."""
+RangeKey = tuple[str, tuple[str, ...], RangePlan]
+"""Block, matrices of a site, what its ranges depend on."""
 Ranges = MappingABC[RangeKey, MatrixRange]
 
 
@@ -62,6 +63,8 @@ def noisy_model(
         core = cores.get(site.block)
         if core is None:
             return None
+        if ranges is not None and needs_tiles(core):
+            return tiled(site, core, ranges[(*site.key, plan_of(core))])
         weight = torch.empty(site.weight.shape, device=site.weight.device)
         outputs = weight.chunk(len(site.matrices))
         for (name, target), out in zip(site.parts(), outputs, strict=True):
@@ -77,8 +80,30 @@ def noisy_model(
                 scale=scale,
                 out=out,
             )
-        found = None if ranges is None else ranges[(*site.key, int(core.rows))]
-        return AnalogLinear(weight, core, ranges=found, bias=site.bias)
+        found = None if ranges is None else ranges[(*site.key, plan_of(core))]
+        scales = torch.cat([full_scales(target, core.device, core) for _, target in site.parts()])
+        return AnalogLinear(weight, core, ranges=folded_ranges(found, scales, core), bias=site.bias)
+
+    def tiled(site: Site, core: AnalogCore, own: MatrixRange) -> nn.Module:
+        slices = [
+            noisy_slices(
+                target,
+                core.device,
+                core,
+                seed=seed,
+                block=site.block,
+                matrix=name,
+                time_s=time_s,
+                sign=sign,
+                scale=scale,
+            )
+            for name, target in site.parts()
+        ]
+        scales = torch.cat([full_scales(target, core.device, core) for _, target in site.parts()])
+        key = NoiseKey(seed, site.block, "+".join(site.matrices), 0, 0, "read")
+        return TiledLinear(
+            torch.cat(slices, dim=1), core, scales=scales, ranges=own, key=key, sign=sign, bias=site.bias
+        )
 
     chip: nn.Module = rebuilt(model, analog)
     return chip

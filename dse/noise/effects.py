@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dse.spec.architecture import AnalogCore
 
 ALWAYS = ("programming noise", "DAC quantisation and clipping", "ADC quantisation and clipping")
-NEVER = ("output noise of the array", "weights of digital units at less than checkpoint precision")
+NEVER = ("weights of digital units at less than checkpoint precision",)
 
 
 class Effects(NamedTuple):
@@ -24,6 +24,9 @@ def effects_of(cores: Collection[AnalogCore], *, time_s: float) -> Effects:
     stated = {
         "conductance drift": time_s > 0,
         "read noise": any(core.device.read_noise is not None for core in cores),
+        "short-term read noise": any(core.read is not None and core.read.noise is not None for core in cores),
+        "output noise": any(core.output_noise is not None for core in cores),
+        "saturation of output stages": any(core.s_shape is not None for core in cores),
         "stuck devices": any(core.device.faults is not None for core in cores),
         "IR drop": any(core.ir_drop is not None for core in cores),
         "offset voltages": any(core.v_offset is not None for core in cores),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TypedDict, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from dse.devices.aging import time_problem
+from dse.devices.scaling import scale_factors
 from dse.devices.slices import slice_bounds
 from dse.errors import Problem, SpecError
+from dse.noise.key import NoiseKey, Sign
 from dse.noise.quantize import step_size, to_codes, top_code, usable
-from dse.noise.ranges import MatrixRange, range_of
-from dse.noise.weight import noisy_weight
+from dse.noise.ranges import MatrixRange, plan_of, range_of
+from dse.noise.tiles import TINY, TiledLinear, planes_of
+from dse.noise.weight import noisy_slices, noisy_weight
 from dse.spec.architecture import AnalogCore
 from dse.spec.array_effects import AihwkitStatic
 from dse.spec.device import Device
@@ -92,6 +96,94 @@ def folded(weight: Tensor, slices: tuple[tuple[int, int], ...], step_in: Tensor,
     return torch.cat(pieces)
 
 
+def needs_tiles(core: AnalogCore) -> bool:
+    """Whether a core has effects that cannot be folded into codes of static converters."""
+    noise = None if core.read is None else core.read.noise
+    stated = (noise, core.output_noise, core.s_shape)
+    is_plain = core.dac.grid != "full" and core.adc.grid != "full" and core.dac.range.mode == "static"
+    in_parts = (core.dac.encoding == "bit_serial" or core.dac.bits_per_phase is not None, weight_slices(core) > 1)
+    return (
+        any(effect is not None for effect in stated)
+        or not is_plain
+        or any(in_parts)
+        or isinstance(core.ir_drop, AihwkitStatic)
+    )
+
+
+def weight_slices(core: AnalogCore) -> int:
+    """Columns that share the bits of a weight."""
+    return 1 if core.weight is None else int(core.weight.bit_slices)
+
+
+def analog_linear(
+    target: Tensor,
+    device: Device,
+    core: AnalogCore,
+    *,
+    seed: int,
+    block: str = "",
+    matrix: str = "",
+    time_s: float = 0.0,
+    sign: Sign = 1,
+    scale: float = 1.0,
+    copy: int = 0,
+    ranges: MatrixRange | None = None,
+    bias: Tensor | None = None,
+) -> AnalogLinear | TiledLinear:
+    """A matrix on the crossbars of one chip, as a linear layer.
+
+    Args:
+        target: weights [outputs, inputs].
+        device: as for ``noisy_weight``, like the next eight.
+        core: converters and array.
+        seed: the fabricated chip.
+        block: name of the block that the matrix belongs to.
+        matrix: name of the matrix in its block.
+        time_s: age of the programmed weights [s].
+        sign: −1 for the antithetic chip.
+        scale: further factor on the sigma of programming.
+        copy: number of the copy of the block.
+        ranges: static converter ranges (``range_of`` with ``plan_of(core)``); None leaves the periphery out.
+        bias: added digitally.
+    """
+    chip: ChipArguments = {
+        "seed": seed, "block": block, "matrix": matrix, "time_s": time_s, "sign": sign, "scale": scale, "copy": copy,
+    }  # fmt: skip
+    if ranges is None or not needs_tiles(core):
+        scales = full_scales(target, device, core)
+        weight = noisy_weight(target, device, core, **chip)
+        return AnalogLinear(weight, core, ranges=folded_ranges(ranges, scales, core), bias=bias)
+    slices, scales = noisy_slices(target, device, core, **chip), full_scales(target, device, core)
+    key = NoiseKey(seed, block, matrix, 0, 0, "read", copy)
+    return TiledLinear(slices, core, scales=scales, ranges=ranges, key=key, sign=sign, bias=bias)
+
+
+class ChipArguments(TypedDict):
+    """What names a chip and its age."""
+
+    seed: int
+    block: str
+    matrix: str
+    time_s: float
+    sign: Sign
+    scale: float
+    copy: int
+
+
+def full_scales(target: Tensor, device: Device, core: AnalogCore) -> Tensor:
+    """Weights that map to g_max [outputs, input slices]."""
+    host = target.detach().float().cpu().numpy()
+    return torch.from_numpy(np.array(scale_factors(host, device, rows=core.rows, cols=core.cols))).to(target.device)
+
+
+def folded_ranges(ranges: MatrixRange | None, scales: Tensor, core: AnalogCore) -> MatrixRange | None:
+    """Static ranges with the output range of ``out_bound``: lambda · input range · weight at g_max (O, S)."""
+    if ranges is None or core.adc.range.method != "out_bound":
+        return ranges
+    bound = float(core.adc.range.out_bound or 1.0) * ranges.input[:, None] * torch.where(scales > 0, scales, 1.0).T
+    return MatrixRange(ranges.input, bound)
+
+
 def simulate_linear(
     x: Tensor | ArrayLike,
     weight: Tensor | ArrayLike,
@@ -105,19 +197,20 @@ def simulate_linear(
 ) -> Tensor:
     """The product ``x @ weight.T`` as one fabricated core group computes it, [tokens, outputs].
 
-    Modelled: everything that ``noisy_weight`` folds in; DAC and ADC with static abs-max ranges, one DAC range per
-    input slice, one ADC range per slice and output column. The slices are added digitally. Nothing is drawn per call:
-    the same seed gives the same product.
+    Modelled: everything that ``noisy_weight`` folds in; input and output converters with static ranges from the
+    calibration or each token's own; output noise, short-term noise, saturation; inputs bit by bit, weights slice by
+    slice, each converted apart. The input slices are added digitally. What is drawn once and what for every product:
+    see ``TiledLinear``; the same seed gives the same product.
 
     Args:
         x: inputs [tokens, inputs].
         weight: target weights [outputs, inputs].
         device: memory device.
-        core: crossbar size and converters.
+        core: crossbar size, converters, periphery.
         seed: the fabricated chip.
         time_s: age of the programmed weights [s].
         scale: further factor on the device's sigma.
-        calibration: inputs [tokens, inputs] that the ranges are taken from; default x itself.
+        calibration: inputs [tokens, inputs] that static ranges are taken from; default x itself.
 
     Raises:
         SpecError: shapes that do not fit, values that are not finite, a time at which the device has no state, or an
@@ -127,9 +220,30 @@ def simulate_linear(
     seen = None if calibration is None else as_matrix(calibration)
     check_operands(inputs, target, seen, device=device, core=core, time_s=time_s, scale=scale)
     with torch.inference_mode():
-        ranges = range_of(inputs if seen is None else seen, target, rows=core.rows)
-        programmed = noisy_weight(target, device, core, seed=seed, time_s=time_s, scale=scale)
-        return cast(Tensor, AnalogLinear(programmed, core, ranges=ranges)(inputs))
+        ranges = core_ranges(inputs if seen is None else seen, target, core)
+        layer = analog_linear(target, device, core, seed=seed, time_s=time_s, scale=scale, ranges=ranges)
+        return cast(Tensor, layer(inputs))
+
+
+def core_ranges(x: Tensor, weight: Tensor, core: AnalogCore) -> MatrixRange:
+    """Static ranges of a core; where inputs come bit by bit, the largest product of any of their planes."""
+    ranges = range_of(x, weight, plan=plan_of(core))
+    planes = planes_of(core, top_code(core.dac.bits))
+    if planes is None or core.adc.range.method == "out_bound":
+        return ranges
+    outputs = []
+    for s, (start, stop) in enumerate(slice_bounds(weight.shape[1], core.rows)):
+        part = x[:, start:stop]
+        m = ranges.input[s] if core.dac.range.mode == "static" else part.abs().amax(dim=1, keepdim=True).clamp_min(TINY)
+        codes = to_codes(part * (top_code(core.dac.bits) / m), top_code(core.dac.bits)).abs().to(torch.int32)
+        largest = [
+            ((part.sign() * ((codes >> shift) & ((1 << width) - 1)) / ((1 << width) - 1) * m) @ weight[:, start:stop].T)
+            .abs()
+            .amax(dim=0)
+            for shift, width in planes
+        ]
+        outputs.append(torch.stack(largest).amax(dim=0))
+    return MatrixRange(ranges.input, torch.stack(outputs))
 
 
 def as_matrix(values: Tensor | ArrayLike) -> Tensor:
@@ -175,17 +289,10 @@ FEWEST_BITS = 2
 
 def unmodelled(core: AnalogCore) -> list[Problem]:
     """What of a core has a cost but no noise."""
-    path, found = f"analog_cores.{core.name}", []
-    if int(core.dac.bits) < FEWEST_BITS:
-        message = f"accuracy needs inputs of {FEWEST_BITS} bits or more (got {core.dac.bits:g}); 1 bit has a cost only"
-        found.append(Problem(message, f"{path}.dac.bits"))
-    if core.weight is not None and int(core.weight.bit_slices) > 1:
-        message = "the noise of weights in several bit slices is not modelled by this version; write 1"
-        found.append(Problem(message, f"{path}.weight.bit_slices"))
-    if isinstance(core.ir_drop, AihwkitStatic):
-        message = "aihwkit_static is not part of products by this version; write model: linear_network"
-        found.append(Problem(message, f"{path}.ir_drop.model"))
-    return found
+    if int(core.dac.bits) >= FEWEST_BITS:
+        return []
+    message = f"accuracy needs inputs of {FEWEST_BITS} bits or more (got {core.dac.bits:g}); 1 bit has a cost only"
+    return [Problem(message, f"analog_cores.{core.name}.dac.bits")]
 
 
 def scale_problems(scale: float) -> list[Problem]:

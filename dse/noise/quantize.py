@@ -27,6 +27,15 @@ def to_codes(scaled: Tensor, top: int) -> Tensor:
     return scaled.round_().clamp_(-top, top)
 
 
+def to_levels(shares: Tensor, bits: int) -> Tensor:
+    """The nearest of 2^b levels that hold −1 and 1, and not 0, of values given as shares of the range.
+
+    ``level_k = −1 + 2 k / (2^b − 1)``. Overwrites and returns its argument.
+    """
+    steps = (1 << bits) - 1
+    return shares.clamp_(-1, 1).add_(1).mul_(steps / 2).round_().mul_(2 / steps).sub_(1)
+
+
 def quantize(x: Tensor, bound: Tensor, bits: Quantity) -> Tensor:
     """Values on the grid of a converter whose range is ±bound; values beyond are clipped.
 

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from dse.spec.array_effects import DriftCompensation, IrDrop, VOffset
+from dse.spec.converter_range import Grid, OutputNoise, Range, ShortTermNoise, SShape
 from dse.spec.core_cost import CoreCost
 from dse.spec.device import Device
 from dse.spec.quantity import CONFIG, Count, Number, Positive
@@ -48,18 +49,8 @@ class Read:
     and read noise); a lumped core's cost does not depend on it."""
     pulse_ns: Positive
     """Longest input pulse [ns]; a lumped core's cost does not depend on it."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Range:
-    """How the range of a converter is set."""
-
-    __pydantic_config__ = CONFIG
-
-    mode: Literal["static"]
-    """``static``: fixed after calibration on training text."""
-    method: Literal["abs_max"]
-    """``abs_max``: the largest absolute value seen in calibration."""
+    noise: ShortTermNoise | None = None
+    """Noise of the devices while they are read; several phases average it; absent: none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -78,6 +69,9 @@ class Dac:
     all; a lumped core's cost does not depend on it."""
     range: Range
     """Input range."""
+    grid: Grid = "symmetric"
+    """``symmetric`` (``sign_magnitude`` is the same): 2^bits − 2 steps, 0 is a code; ``full``: 2^bits levels that hold
+    both ends of the range, none of them 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -92,6 +86,8 @@ class Adc:
     """Converters of one tile; a lumped core's cost does not depend on it."""
     range: Range
     """Output range."""
+    grid: Grid = "symmetric"
+    """Levels, as of the input converters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -126,6 +122,10 @@ class AnalogCore:
     """Voltage lost in the wires; absent: none."""
     v_offset: VOffset | None = None
     """Offset voltage of the columns; absent: none."""
+    output_noise: OutputNoise | None = None
+    """Noise at the output converters; absent: none."""
+    s_shape: SShape | None = None
+    """Saturation of the output stage; absent: none."""
     drift_compensation: DriftCompensation | None = None
     """Digital correction of the mean drift; absent: none."""
     cost: Annotated[CoreCost, Field(discriminator="model")]

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from dse.spec.analog_core import Adc, AnalogCore, Dac, Range, Read, Weight
+from dse.spec.analog_core import Adc, AnalogCore, Dac, Read, Weight
 from dse.spec.checks import architecture_violations
+from dse.spec.converter_range import Range
 from dse.spec.core_cost import ComponentsCost, LumpedCost, Mvm
 from dse.spec.device import Device
 from dse.spec.device_file import load_device, refuse

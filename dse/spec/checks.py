@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from dse.spec.converter_range import range_violations
 from dse.spec.cost_checks import cost_violations
 from dse.spec.device_checks import device_violations, lowest_sigma
 from dse.spec.link_checks import link_violations, missing_link
@@ -50,6 +51,7 @@ def architecture_violations(spec: ArchitectureSpec) -> Iterator[Violation]:
         yield from cost_violations(core)
         yield from upkeep_violations(core)
         yield from weight_violations(core)
+        yield from range_violations(core)
         yield from device_violations(core.device, ("analog_cores", core.name, "device"))
     for unit in spec.digital_units:
         yield from reference_violations(("digital_units", unit.name, "die"), unit.die, dies, "die")

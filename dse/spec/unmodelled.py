@@ -33,23 +33,7 @@ _DEVICE: Final = (
 )
 _TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
     "device": _DEVICE,
-    "architecture": (
-        Unmodelled("analog_cores.*.output_noise", (), "leave it out"),
-        *(
-            entry
-            for converter in ("dac", "adc")
-            for entry in (
-                Unmodelled(f"analog_cores.*.{converter}.range.mode", ("dynamic",), "write mode: static", covers=1),
-                Unmodelled(
-                    f"analog_cores.*.{converter}.range.method",
-                    ("std", "percentile", "out_bound"),
-                    "write method: abs_max",
-                    covers=1,
-                ),
-            )
-        ),
-        *(entry._replace(path=f"analog_cores.*.device.{entry.path}") for entry in _DEVICE),
-    ),
+    "architecture": (*(entry._replace(path=f"analog_cores.*.device.{entry.path}") for entry in _DEVICE),),
     "workload": (
         Unmodelled(
             "sensitivity.rule",

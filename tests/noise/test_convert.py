@@ -11,6 +11,7 @@ from dse.mapping.model import Mapping
 from dse.noise.calibrate import measure_ranges
 from dse.noise.convert import noisy_model
 from dse.noise.linear import AnalogLinear
+from dse.noise.ranges import RangePlan
 from dse.noise.rebuild import rebuilt, sites
 from dse.noise.weight import noisy_weight
 
@@ -81,7 +82,7 @@ def test_an_analog_expert_changes_only_the_tokens_that_visit_it(model, text):
 @pytest.mark.parametrize("block", ["layers.0.attention", "layers.1.router", "layers.0.experts.3", "head"])
 @pytest.mark.parametrize("with_converters", [False, True])
 def test_every_kind_of_block_can_be_analog(model, text, block, with_converters):
-    ranges = measure_ranges(model, text[:, :-1], rows=[512]) if with_converters else None
+    ranges = measure_ranges(model, text[:, :-1], plans=[RangePlan(512)]) if with_converters else None
     chip = noisy_model(model, make_mapping([block]), make_architecture(), seed=0, ranges=ranges)
     found = logits(chip, text)
     assert not torch.equal(found, logits(model, text))
@@ -135,7 +136,7 @@ def test_biases_are_added_digitally(text):
     for name in "qkvo":
         getattr(model.model.layers[0].self_attn, f"{name}_proj").bias.fill_(0.3)
     silent = make_architecture(make_core(make_device(noise=0.0), bits=24))
-    ranges = measure_ranges(model, text[:, :-1], rows=[512])
+    ranges = measure_ranges(model, text[:, :-1], plans=[RangePlan(512)])
     chip = noisy_model(model, make_mapping(lambda block: True), silent, seed=0, ranges=ranges)
     torch.testing.assert_close(logits(chip, text), logits(model, text), atol=1e-4, rtol=1e-4)
 

@@ -172,15 +172,3 @@ def test_the_age_of_the_weights_reaches_the_product():
     found = simulate_linear(x, weight, device, core, seed=1, time_s=1e5)
     expected = F.linear(x, noisy_weight(weight, device, core, seed=1, time_s=1e5))
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
-
-
-def test_effects_that_products_lack_are_named():
-    x, weight = operands()
-    core = make_core(
-        ir_drop=AihwkitStatic(model="aihwkit_static"),
-        weight=Weight(scheme="differential", devices=2, bits=8, bit_slices=2),
-    )
-    with pytest.raises(SpecError) as caught:
-        simulate_linear(x, weight, core.device, core, seed=1)
-    paths = [problem.path for problem in caught.value.problems]
-    assert paths == ["analog_cores.pcm.weight.bit_slices", "analog_cores.pcm.ir_drop.model"]
