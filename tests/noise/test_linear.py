@@ -10,8 +10,6 @@ from dse.noise.linear import AnalogLinear, simulate_linear
 from dse.noise.quantize import quantize
 from dse.noise.ranges import range_of
 from dse.noise.weight import noisy_weight
-from dse.spec.analog_core import Weight
-from dse.spec.array_effects import AihwkitStatic
 from dse.spec.load import load_device
 
 from .small import make_core, make_device
