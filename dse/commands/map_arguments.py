@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NUMBERS: Final[dict[str, str]] = {
     "max_sensitivity": "largest sum of scores on analog cores",
+    "max_loss_increase_nats": "largest increase of the loss [nats]; scores must be in nats",
     "max_sensitivity_share": "largest share of the scores on analog cores",
     "max_energy_pj_per_token": "largest energy per token [pJ]",
     "max_group_load_ns": "largest work of any core group in a step [ns]",

@@ -29,6 +29,8 @@ class MappingLimits:
 
     max_sensitivity: float | None = None
     """Largest sum of scores that stays on analog cores [unit of the scores]."""
+    max_loss_increase_nats: float | None = None
+    """The same where scores are calibrated in nats: largest predicted increase of the loss [nats]."""
     max_sensitivity_share: float | None = None
     """Largest share of the experts' summed scores that stays on analog cores, in [0, 1]."""
     max_energy_pj_per_token: float | None = None
@@ -103,6 +105,26 @@ def read_limits(limits: Mapping[str, LimitValue] | MappingLimits | None) -> Mapp
     if problems:
         raise SpecError(problems)
     return MappingLimits(**values)  # type: ignore[arg-type]
+
+
+def with_calibrated_limit(limits: MappingLimits, unit: object) -> MappingLimits:
+    """A limit in nats as one on the sum of scores, which are in nats themselves.
+
+    Raises:
+        SpecError: the scores are in another unit.
+    """
+    most = limits.max_loss_increase_nats
+    if most is None:
+        return limits
+    if unit != "nats":
+        message = (
+            "scores say which experts suffer more, not by how many nats: give a scores file whose unit is nats "
+            "(sensitivity: {file: scores.csv}), or limit max_sensitivity_share"
+        )
+        raise SpecError([Problem(message, "limits.max_loss_increase_nats")])
+    known = limits.max_sensitivity
+    most = most if known is None else min(known, most)
+    return dataclasses.replace(limits, max_sensitivity=most, max_loss_increase_nats=None)
 
 
 def check_number(value: object, place: str) -> list[Problem]:

@@ -59,7 +59,7 @@ from dse.mapping.constraints import (
 )
 from dse.mapping.goal import Goal
 from dse.mapping.instance import Instance, make_instance, option_score_matrix
-from dse.mapping.limits import LimitValue, MappingLimits, read_limits, require_known_names
+from dse.mapping.limits import LimitValue, MappingLimits, read_limits, require_known_names, with_calibrated_limit
 from dse.mapping.metric_terms import metric_terms
 from dse.mapping.pools import make_pools
 from dse.mapping.program import Program
@@ -99,7 +99,7 @@ def mapping_problem(
     """
     score, listed = option_score_matrix(option_scores, workload, costs)
     instance = make_instance(costs, workload, arch, score=score, listed=listed, pins=pins, point=point)
-    bounds = read_limits(limits)
+    bounds = with_calibrated_limit(read_limits(limits), option_scores.attrs.get("unit"))
     require_known_names(instance, bounds)
     return MappingProblem(instance=instance, goal=goal, limits=bounds)
 

@@ -7,7 +7,7 @@ import pytest
 
 from dse.errors import SpecError
 from dse.mapping.instance import Instance, make_instance, option_score_matrix
-from dse.mapping.limits import MappingLimits, read_limits
+from dse.mapping.limits import MappingLimits, read_limits, with_calibrated_limit
 from dse.mapping.objective import group_loads, stage_ns, step_ns
 from dse.mapping.pools import Pool, distribute, fixed_choice, make_pools
 from dse.mapping.stage_time import lower_hull, times_by_count
@@ -111,3 +111,12 @@ def test_working_side_by_side_is_never_slower() -> None:
     choice = np.where(fixed_choice(serial) >= 0, fixed_choice(serial), 0)
     choice[pools_of(serial, with_costs=True)[0].members[:2]] = 1
     assert step_ns(overlapped, choice) <= step_ns(serial, choice)
+
+
+def test_a_limit_in_nats_holds_scores_in_nats_and_refuses_others() -> None:
+    limits = MappingLimits(max_loss_increase_nats=0.05, max_sensitivity=0.2)
+    held = with_calibrated_limit(limits, "nats")
+    assert (held.max_sensitivity, held.max_loss_increase_nats) == (0.05, None)
+    with pytest.raises(SpecError, match=r"limits\.max_loss_increase_nats: scores say which experts suffer more"):
+        with_calibrated_limit(limits, "1")
+    assert with_calibrated_limit(MappingLimits(), "1") == MappingLimits()
