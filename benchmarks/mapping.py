@@ -125,7 +125,7 @@ def model_rows(name: str) -> list[Row]:
         kept = [r.value for r in compare_rules(own, FRACTIONS) if r.choice is not None and not r.broken]
         if kept:
             worse = 100 * (min(kept) / found.best.value - 1)
-            rows.append((f"{name}: {what}, best of twelve rules worse by", worse, "%"))
+            rows.append((f"{name}: {what}, best rule worse by", worse, "%"))
     return rows
 
 

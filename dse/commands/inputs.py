@@ -147,6 +147,7 @@ def ruled_mapping(arguments: argparse.Namespace, pair: Pair) -> Chosen:
         digital_fraction=fraction,
         pins=pins_of(arguments),
         seed=arguments.seed,
+        router_norms=score_blocks(pair.workload, "router_norm") if rule == "router_norm" else None,
     )
     said = "" if rule in ("all_digital", "all_analog") else f", {100 * fraction:g} % of the experts digital"
     return Chosen(mapping, f"mapping by rule {rule}{said}")

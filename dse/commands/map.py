@@ -8,6 +8,9 @@ from collections.abc import Mapping as MappingABC
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dse.commands.inputs import Pair, load_pair, pins_of, ruled_mapping
 from dse.commands.map_arguments import BY_NAME, NUMBERS, PAIRED, flag, limits_of, numbers_by_name
 from dse.commands.map_front import run_front
@@ -151,7 +154,17 @@ def compared_rules(arguments: argparse.Namespace, pair: Pair, mapping: Mapping) 
         return []
     if mapping.status == "rule":
         raise SpecError("--compare sets rules beside the best mapping, and --rule asks for one rule alone; drop one")
-    return compare_rules(pair_problem(arguments, pair, goal_of(arguments)))
+    problem = pair_problem(arguments, pair, goal_of(arguments))
+    return compare_rules(problem, router_norm=router_norms(pair, problem))
+
+
+def router_norms(pair: Pair, problem: MappingProblem) -> NDArray[np.float64] | None:
+    """Router norm of every block, 0 where it has none; None where the workload names no weights."""
+    if pair.workload.checkpoint is None or pair.workload.model.router == "none":
+        return None
+    table = score_blocks(pair.workload, "router_norm")
+    known = dict(zip(table["block"], table["score"], strict=True))
+    return np.array([known.get(name, 0.0) for name in problem.instance.names])
 
 
 def pair_problem(arguments: argparse.Namespace, pair: Pair, goal: Goal) -> MappingProblem:

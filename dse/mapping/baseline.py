@@ -41,6 +41,7 @@ def rule_mapping(
     seed: int = 0,
     costs: CostTable | None = None,
     point: int = 0,
+    router_norms: pd.DataFrame | None = None,
 ) -> Mapping:
     """The mapping of a rule; its value is the sensitivity that stays on analog cores.
 
@@ -59,6 +60,7 @@ def rule_mapping(
         seed: of the rule ``random``.
         costs: table of ``cost_table(arch, workload)`` if at hand.
         point: design point whose capacity is checked.
+        router_norms: table of ``score_blocks(workload, "router_norm")``, which the rule of that name sorts by.
 
     Raises:
         SpecError: unknown rule, a fraction outside [0, 1], a faulty pin.
@@ -69,7 +71,10 @@ def rule_mapping(
     score = np.outer(block_scores(scores, workload), [costs.is_analog[option.group] for option in costs.options])
     listed = np.broadcast_to(default_formats(costs, workload), score.shape)
     instance = make_instance(costs, workload, arch, score=score, listed=listed, pins=pins, point=point)
-    choice = rule_choice(instance, rule, digital_fraction, seed=seed)
+    if rule == "router_norm" and router_norms is None:
+        raise SpecError('rule router_norm sorts by router_norms=score_blocks(workload, "router_norm")')
+    norms = None if router_norms is None else block_scores(router_norms, workload)
+    choice = rule_choice(instance, rule, digital_fraction, seed=seed, norms=norms)
     return make_mapping(
         instance,
         choice,
@@ -109,13 +114,15 @@ def default_formats(costs: CostTable, workload: Workload) -> Bools:
     return np.array([costs.is_analog[o.group] or i in chosen for i, o in enumerate(costs.options)])
 
 
-def rule_choice(instance: Instance, rule: Rule, digital_fraction: float, *, seed: int = 0) -> Choice:
+def rule_choice(
+    instance: Instance, rule: Rule, digital_fraction: float, *, seed: int = 0, norms: Array | None = None
+) -> Choice:
     """(N,): option of every block under a rule.
 
     Raises:
         InfeasibleError: the blocks do not fit.
     """
-    digital = digital_experts(instance, rule, digital_fraction, seed)
+    digital = digital_experts(instance, rule, digital_fraction, seed, norms)
     return place(instance, digital | ~instance.is_expert)
 
 

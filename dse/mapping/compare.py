@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final, TypeAlias, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dse.errors import InfeasibleError
 from dse.mapping.baseline import rule_choice
@@ -16,6 +17,7 @@ from dse.mapping.objective import Choice, goal_value
 from dse.mapping.problem import MappingProblem
 from dse.mapping.rules import SOURCES, WITHOUT_FRACTION, Rule
 
+Array: TypeAlias = NDArray[np.float64]
 FRACTIONS: Final = (0.0, 0.125, 0.25, 0.5, 0.75)
 """Digital fractions at which every rule is tried, besides those of the limits."""
 FINE: Final = tuple(np.linspace(0.0, 1.0, 17).tolist())
@@ -56,27 +58,40 @@ def fractions_of(problem: MappingProblem, grid: tuple[float, ...]) -> list[float
     return sorted(set(found))
 
 
-def rule_runs(problem: MappingProblem, rule: Rule, grid: tuple[float, ...]) -> Iterator[tuple[float | None, Choice]]:
+def rule_runs(
+    problem: MappingProblem, rule: Rule, grid: tuple[float, ...], norms: Array | None = None
+) -> Iterator[tuple[float | None, Choice]]:
     """Every placement of a rule that fits, with its digital fraction."""
     fractions: list[float | None] = [None] if rule in WITHOUT_FRACTION else [*fractions_of(problem, grid)]
     for fraction in fractions:
         try:
-            yield fraction, rule_choice(problem.instance, rule, fraction or 0.0)
+            yield fraction, rule_choice(problem.instance, rule, fraction or 0.0, norms=norms)
         except InfeasibleError:
             continue
 
 
-def compare_rules(problem: MappingProblem, grid: tuple[float, ...] = FINE) -> list[RuleResult]:
-    """Every rule at the fraction where it misses the fewest limits and, among those, its objective is least."""
-    return [best_of_rule(problem, rule, grid) for rule in get_args(Rule)]
+def compare_rules(
+    problem: MappingProblem, grid: tuple[float, ...] = FINE, *, router_norm: Array | None = None
+) -> list[RuleResult]:
+    """Every rule at the fraction where it misses the fewest limits and, among those, its objective is least.
+
+    Args:
+        problem: what is placed.
+        grid: digital fractions, besides those of the limits.
+        router_norm: (N,) scores of the rule of that name, which is left out without them.
+    """
+    rules = [rule for rule in get_args(Rule) if rule != "router_norm" or router_norm is not None]
+    return [best_of_rule(problem, rule, grid, router_norm) for rule in rules]
 
 
-def best_of_rule(problem: MappingProblem, rule: Rule, grid: tuple[float, ...]) -> RuleResult:
+def best_of_rule(
+    problem: MappingProblem, rule: Rule, grid: tuple[float, ...], norms: Array | None = None
+) -> RuleResult:
     """One rule at its best fraction."""
     begin = time.perf_counter()
     best = RuleResult(rule=rule, digital_fraction=None, value=float("inf"), broken=(), seconds=0.0, choice=None)
     rank = (float("inf"), float("inf"))
-    for fraction, choice in rule_runs(problem, rule, grid):
+    for fraction, choice in rule_runs(problem, rule, grid, norms):
         checks = check_limits(problem.instance, choice, problem.limits)
         broken = tuple(check for check in checks if not check.is_kept)
         value = goal_value(problem.instance, problem.goal, choice)

@@ -14,8 +14,8 @@ from dse.mapping.instance import Indices, Instance
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Rule = Literal[
-    "top_k_per_layer", "top_k_global", "frequency", "greedy_ratio", "whole_layer", "round_robin", "utilisation",
-    "in_order", "inverse", "random", "all_digital", "all_analog",
+    "top_k_per_layer", "top_k_global", "frequency", "router_norm", "greedy_ratio", "whole_layer", "round_robin",
+    "utilisation", "in_order", "inverse", "random", "all_digital", "all_analog",
 ]  # fmt: skip
 
 SOURCES: Final[dict[Rule, str]] = {
@@ -23,6 +23,8 @@ SOURCES: Final[dict[Rule, str]] = {
     "bitallocutils.py of nowazrabbani/moe_quantization",
     "top_k_global": "the most sensitive experts of the whole model are digital: the rule without its layers",
     "frequency": "the most used experts of each layer are digital: a baseline of arXiv 2603.02633",
+    "router_norm": "the experts of each layer with the largest row of the router are digital: a baseline of arXiv "
+    "2603.02633; only where the weights are known",
     "greedy_ratio": "the experts with the most sensitivity per extra joule of the digital unit are digital: the greedy "
     "rule of knapsack problems (Dantzig, Oper. Res. 5, 1957)",
     "whole_layer": "all experts of the layers with the largest summed score are digital",
@@ -41,8 +43,11 @@ WITHOUT_FRACTION: Final = ("all_digital", "all_analog", "in_order", "utilisation
 """Rules that ignore the fraction."""
 
 
-def digital_experts(instance: Instance, rule: Rule, fraction: float, seed: int) -> Bools:
-    """(N,): the experts that a rule makes digital; equal scores are taken in the order of their names."""
+def digital_experts(instance: Instance, rule: Rule, fraction: float, seed: int, norms: Array | None = None) -> Bools:
+    """(N,): the experts that a rule makes digital; equal scores are taken in the order of their names.
+
+    ``norms``: (N,) what ``router_norm`` sorts by.
+    """
     experts = np.flatnonzero(instance.is_expert)
     found = np.zeros(len(instance.names), dtype=bool)
     if rule in WITHOUT_FRACTION:
@@ -74,7 +79,8 @@ def digital_experts(instance: Instance, rule: Rule, fraction: float, seed: int) 
                 steps = np.floor(np.arange(1, len(own) + 1) * round(fraction * len(own)) / len(own) + 1e-9)
                 found[own] = np.diff(steps, prepend=0.0) > 0
         case _:
-            key = {"inverse": score, "frequency": -instance.visits}.get(rule, -score)
+            given = score if norms is None else norms
+            key = {"inverse": score, "frequency": -instance.visits, "router_norm": -given}.get(rule, -score)
             for own in by_layer:
                 found[by_key(instance, own, key)[: round(fraction * len(own))]] = True
     return found

@@ -8,13 +8,15 @@ from typing import Final
 import pandas as pd
 
 from dse.errors import Problem, SpecError
-from dse.sensitivity import max_neuron_norm, random
+from dse.sensitivity import max_neuron_norm, random, router_norm
 from dse.sensitivity.scores_file import read_scores
 from dse.sensitivity.table import score_table
 from dse.spec.suggest import did_you_mean
 from dse.workload.build import Workload
 
-RULES: Final[dict[str, tuple[str, ...]]] = {"max_neuron_norm": ("neuron_axis",), "random": ("seed", "sigma")}
+RULES: Final[dict[str, tuple[str, ...]]] = {
+    "max_neuron_norm": ("neuron_axis",), "router_norm": (), "random": ("seed", "sigma"),
+}  # fmt: skip
 """Rule → its options."""
 
 
@@ -26,7 +28,7 @@ def score_blocks(workload: Workload, rule: str | None = None, **options: str | f
 
     Args:
         workload: names the rule or the scores file that is used when ``rule`` is None.
-        rule: ``max_neuron_norm`` or ``random``.
+        rule: ``max_neuron_norm``, ``router_norm`` or ``random``.
         options: of the rule: ``neuron_axis`` (``output`` or ``intermediate``); ``seed``, ``sigma``.
 
     Raises:
@@ -50,6 +52,16 @@ def score_blocks(workload: Workload, rule: str | None = None, **options: str | f
             additive=random.ADDITIVE,
             status="score_only",
             options={"seed": seed, "sigma": sigma},
+        )
+    if name == "router_norm":
+        return score_table(
+            experts,
+            router_norm.expert_scores(checkpoint_of(workload, name), workload.model),
+            rule=name,
+            unit=router_norm.UNIT,
+            additive=router_norm.ADDITIVE,
+            status="from_weights",
+            options={},
         )
     axis = str(options.get("neuron_axis", "output"))
     return score_table(

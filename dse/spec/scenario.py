@@ -103,7 +103,7 @@ class Sensitivity:
 
     __pydantic_config__ = CONFIG
 
-    rule: Literal["max_neuron_norm", "random"] | None = None
+    rule: Literal["max_neuron_norm", "router_norm", "random"] | None = None
     """Rule that computes the score (``random``: log-normal, no weights needed, marked ``score_only``)."""
     file: str | None = None
     """CSV with columns block, layer, kind, expert, score (instead of a rule)."""

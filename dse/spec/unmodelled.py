@@ -37,8 +37,8 @@ _TABLE: Final[dict[FileKind, tuple[Unmodelled, ...]]] = {
     "workload": (
         Unmodelled(
             "sensitivity.rule",
-            ("fisher", "frequency", "one_at_a_time", "mean_neuron_norm", "router_norm", "activation_norm", "load"),
-            "write max_neuron_norm or random, or give the scores as file: scores.csv",
+            ("fisher", "frequency", "one_at_a_time", "mean_neuron_norm", "activation_norm", "load"),
+            "write max_neuron_norm, router_norm or random, or give the scores as file: scores.csv",
         ),
     ),
     "space": (Unmodelled("sampler", (), "leave it out; every combination of the axes is evaluated"),),

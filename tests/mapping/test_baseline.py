@@ -44,7 +44,7 @@ def test_equal_scores_are_taken_in_the_order_of_names(arch: Architecture) -> Non
 def test_every_rule_makes_the_stated_share_digital(arch: Architecture, rule: Rule) -> None:
     workload = make_workload(4, 8)
     scores, costs = score_blocks(workload, "random"), make_costs(arch, workload)
-    mapping = rule_mapping(arch, workload, scores, rule=rule, digital_fraction=0.25, costs=costs)
+    mapping = rule_mapping(arch, workload, scores, rule=rule, digital_fraction=0.25, costs=costs, router_norms=scores)
     count = sum(len(digital_experts(mapping, layer)) for layer in range(4))
     # by hand: a quarter of 32; tiles have room for all experts; both technologies fill up evenly
     assert count == {"all_digital": 32, "all_analog": 0, "in_order": 0, "utilisation": 16}.get(rule, 8)
@@ -57,7 +57,10 @@ def test_rules_differ_as_their_names_say(arch: Architecture) -> None:
     value = {
         rule: rule_mapping(arch, workload, scores, rule=rule, digital_fraction=0.25, costs=costs).value
         for rule in SOURCES
+        if rule != "router_norm"
     }
+    with pytest.raises(SpecError, match="router_norm sorts by router_norms"):
+        rule_mapping(arch, workload, scores, rule="router_norm", costs=costs)
     assert value["all_digital"] == 0
     assert value["top_k_global"] <= value["top_k_per_layer"] < value["random"] < value["inverse"] < value["all_analog"]
     assert value["top_k_global"] < value["whole_layer"]

@@ -37,8 +37,10 @@ def make_problem(
 def test_no_rule_beats_the_solver(metric: Metric, limits: MappingLimits) -> None:
     problem = make_problem(metric, limits)
     best = solve_problem(problem, time_limit_s=30, gap=1e-4, seed=0).best.value
-    rules = compare_rules(problem)
+    norms = np.random.default_rng(0).random(len(problem.instance.names))
+    rules = compare_rules(problem, router_norm=norms)
     assert {result.rule for result in rules} == set(SOURCES)
+    assert {result.rule for result in compare_rules(problem)} == set(SOURCES) - {"router_norm"}
     for result in rules:
         assert result.broken or result.value >= best * (1 - 1e-9)
 

@@ -9,6 +9,7 @@ import pytest
 
 from dse.cost.option import Option
 from dse.errors import SpecError
+from dse.importers.tensors import read_matrix
 from dse.mapping.model import Mapping
 from dse.sensitivity.options import option_scores
 from dse.sensitivity.score import score_blocks
@@ -17,7 +18,7 @@ from dse.sensitivity.share import sensitivity_share
 from dse.spec.architecture import Architecture, Die, DigitalUnit, Memory, PerOperationEnergy, Utilisation
 from dse.spec.model import Model
 from dse.spec.scenario import Precisions, Routing, Scenario, Sensitivity
-from dse.workload.build import Workload
+from dse.workload.build import Workload, load_workload
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_options_of_the_random_rule(workload: Workload) -> None:
     ("rule", "options", "message"),
     [
         ("max_neuron_norm", {}, "rule max_neuron_norm reads weights and workload toy names none: give `checkpoint"),
-        ("fisher", {}, r"unknown rule 'fisher' \(available: max_neuron_norm, random; or a scores file\)"),
+        ("fisher", {}, r"unknown rule 'fisher' \(available: max_neuron_norm, router_norm, random; or a scores file\)"),
         ("randm", {}, r"unknown rule 'randm', did you mean 'random'\? \(available"),
         ("random", {"sed": 1}, r"random has no option 'sed', did you mean 'seed'\?"),
         ("random", {"seed": -1}, r"sensitivity.seed: expected a whole number >= 0 \(got -1\)"),
@@ -215,3 +216,13 @@ def test_the_share_is_that_of_the_analog_experts(workload: Workload) -> None:
     # by hand: the first two of six scores
     assert sensitivity_share(scores, mapping) == pytest.approx(scores["score"][:2].sum() / scores["score"].sum())
     assert sensitivity_share(scores.assign(score=0.0), mapping) == 0
+
+
+def test_the_router_norm_of_an_expert_is_that_of_its_row() -> None:
+    workload = load_workload("tiny_moe")
+    scores = score_blocks(workload, "router_norm")
+    assert workload.checkpoint is not None
+    router = read_matrix(workload.checkpoint, workload.model, "layers.2.router", "router")
+    own = scores[scores["layer"] == 2].set_index("expert")["score"]
+    assert own[7] == pytest.approx(float(np.sqrt((router[7].astype(float) ** 2).sum())))
+    assert (scores.attrs["status"], scores.attrs["additive"]) == ("from_weights", False)
