@@ -274,7 +274,15 @@ def explore_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("workload", metavar="WORKLOAD", nargs="?", help="workload file or shipped name")
     sub.add_argument("--set", action="append", default=[], metavar="PATH=VALUES",
                      help="an axis: 6,7,8 or 4:10:2 or 0:1:lin5 or 1:100:log3 or serial,overlapped")  # fmt: skip
-    sub.add_argument("--ranking", choices=["per_layer", "global"], help="how digital experts are chosen")
+    sub.add_argument("--policy", choices=["ranking", "optimal"],
+                     help="mappings: by the score of the experts, or the best of every point with a gap")  # fmt: skip
+    sub.add_argument("--ranking", choices=["per_layer", "global"], help="how digital experts are chosen by score")
+    sub.add_argument("--objective", choices=["energy", "sensitivity"],
+                     help="what --policy optimal minimises (default energy)")  # fmt: skip
+    sub.add_argument("--mapping-limit", action="append", default=[], metavar="NAME=X",
+                     help="a limit of the mappings of --policy optimal, e.g. max_sensitivity_share=0.3")  # fmt: skip
+    sub.add_argument("--certify", type=whole(0), metavar="N",
+                     help="most points of the front that are mapped with the solver too (default 4)")  # fmt: skip
     sub.add_argument("--limit", action="append", default=[], metavar="max_METRIC=X",
                      help="points beyond are infeasible; also min_METRIC=X")  # fmt: skip
     sub.add_argument("--accuracy", action="store_true", help="measure accuracy of the candidates")

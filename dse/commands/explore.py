@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast, get_args
 
 from dse.commands.output import emit, json_text, tell
 from dse.commands.progress import progress_bar
@@ -17,6 +19,8 @@ from dse.report.study_text import study_text
 from dse.spec.axis import parse_axis
 from dse.spec.load import load_architecture
 from dse.spec.node import OVERRIDE
+from dse.spec.space import MappingLimit, MappingPolicy
+from dse.spec.suggest import did_you_mean
 from dse.workload.build import load_workload
 
 
@@ -67,10 +71,43 @@ def space_of(arguments: argparse.Namespace) -> Space:
         space,
         axes=axes,
         limits=limits,
-        ranking=arguments.ranking or space.ranking,
+        mapping=policy_of(arguments, space.mapping),
         seed=space.seed if arguments.seed is None else arguments.seed,
         title=arguments.title or space.title,
     )
+
+
+def policy_of(arguments: argparse.Namespace, policy: MappingPolicy) -> MappingPolicy:
+    """The mapping policy of a file with what the arguments give instead.
+
+    Raises:
+        SpecError: a limit that is none, or that no mapping policy has.
+    """
+    given = {name: getattr(arguments, name) for name in ("policy", "ranking", "objective", "certify")}
+    limits = dict(policy.limits)
+    for text in arguments.mapping_limit:
+        name = text.partition("=")[0]
+        if name not in get_args(MappingLimit):
+            known = get_args(MappingLimit)
+            raise SpecError(f"--mapping-limit {text}: unknown limit{did_you_mean(name, known)}")
+        limits[cast(MappingLimit, name)] = limit_value("--mapping-limit", text)
+    kept = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(policy, **kept, limits=limits)
+
+
+def limit_value(option: str, text: str) -> float:
+    """The number of NAME=NUMBER.
+
+    Raises:
+        SpecError: no number, or one below 0.
+    """
+    try:
+        value = float(text.partition("=")[2])
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise SpecError(f"{option} {text}: expected NAME=NUMBER with a number >= 0")
+    return value
 
 
 def axes_of(texts: list[str]) -> dict[str, list[Value]]:

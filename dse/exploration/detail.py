@@ -51,11 +51,12 @@ def detail_frames(
     """breakdown, stages, area and traffic of the detailed points; those that share a mapping are evaluated together."""
     frames: dict[str, list[pd.DataFrame]] = {"breakdown": [], "stages": [], "area": [], "traffic": []}
     chosen = points.loc[detailed_points(points, manifest["reference_point"])]
-    for chunk in chunks(space, chosen):
-        arch, workload = design_points(space, chunk.rows)
-        evaluation = evaluate_points(arch, workload, mappings[str(chunk.rows["mapping_id"].iloc[0])])
+    alike = (rows for chunk in chunks(space, chosen) for _, rows in chunk.rows.groupby("mapping_id", sort=False))
+    for rows in alike:
+        arch, workload = design_points(space, rows)
+        evaluation = evaluate_points(arch, workload, mappings[str(rows["mapping_id"].iloc[0])])
         digital = evaluate_points(arch, workload, all_digital_mapping(arch, workload))
-        for at, point in enumerate(chunk.rows.index):
+        for at, point in enumerate(rows.index):
             for name, frame in point_frames(arch, evaluation, digital, at).items():
                 frame.insert(0, "point", point)
                 frames[name].append(frame)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from collections.abc import Mapping as MappingABC
 
 import numpy as np
 import pandas as pd
 
 from dse.errors import Problem, SpecError
 from dse.exploration.accuracy import is_noise_path
-from dse.exploration.mappings import Candidate
 from dse.exploration.metrics import METRICS
 from dse.exploration.points import DIGITAL_FRACTION, Value
 from dse.exploration.space import Space
-from dse.exploration.sweep import chunks, evaluate_rows
+from dse.exploration.sweep import Mapper, chunks
 
 MOST_VALUES = 5
 """Values of an axis that are compared, at most; the first and the last are among them."""
@@ -24,14 +22,14 @@ TOLERANCE = 1e-12
 """Relative difference that counts as rounding."""
 
 
-def require_effects(space: Space, mappings: MappingABC[float, Candidate]) -> list[str]:
+def require_effects(space: Space, mapper: Mapper) -> list[str]:
     """Remarks on axes that change accuracy only.
 
     Raises:
         SpecError: an axis changes neither a metric nor whether a design is feasible, and no accuracy that is measured.
     """
     remarks, problems = [], []
-    for path in idle_axes(space, mappings):
+    for path in idle_axes(space, mapper):
         unchanged = cost_remark(space, path)
         said = f" ({unchanged})" if path.startswith("analog_cores.") else ""
         if path == DIGITAL_FRACTION and not space.architecture.analog_cores:
@@ -71,8 +69,8 @@ def cost_remark(space: Space, path: str) -> str:
 
 def model_of(space: Space, path: str) -> str:
     """Cost model of the core that a path lies in; empty where it lies in none."""
-    name = path.split(".")[1]
-    return next((core.cost.model for core in space.architecture.analog_cores if core.name == name), "")
+    parts = path.split(".")
+    return next((core.cost.model for core in space.architecture.analog_cores if core.name in parts[1:2]), "")
 
 
 def is_given(space: Space, path: str) -> bool:
@@ -80,28 +78,26 @@ def is_given(space: Space, path: str) -> bool:
     return model_of(space, path) in ("lumped", "table")
 
 
-def idle_axes(space: Space, mappings: MappingABC[float, Candidate]) -> list[str]:
+def idle_axes(space: Space, mapper: Mapper) -> list[str]:
     """Axes with several values of which none changes a metric or whether a design is feasible."""
     several = [path for path, values in space.axes.items() if len(set(values)) > 1]
-    return [path for path in several if not any(map(differs, probes(space, mappings, path)))]
+    return [path for path in several if not any(map(differs, probes(space, mapper, path)))]
 
 
-def probes(space: Space, mappings: MappingABC[float, Candidate], path: str) -> Iterator[pd.DataFrame]:
+def probes(space: Space, mapper: Mapper, path: str) -> Iterator[pd.DataFrame]:
     """Evaluated designs that differ in one axis only, for one setting of the other axes after another."""
     tried = spread_values(list(dict.fromkeys(space.axes[path])))
     for setting in settings(space, path):
         columns = {name: tried if name == path else [setting[name]] * len(tried) for name in space.axes}
         rows = pd.DataFrame(columns, index=pd.RangeIndex(len(tried), name="point"))
-        frames = []
-        for chunk in chunks(space, rows):
-            candidate = mappings[chunk.digital_fraction]
-            frames.append(evaluate_rows(space, chunk.rows, candidate.mapping, candidate.sensitivity_share)[0])
-        yield pd.concat(frames)
+        yield pd.concat([mapper.evaluated(chunk) for chunk in chunks(space, rows)])
 
 
 def differs(frame: pd.DataFrame) -> bool:
-    """Whether the designs of a table differ in a metric or in feasibility."""
+    """Whether the designs of a table differ in a metric or in feasibility; taken so where none has a mapping."""
     metrics = frame[list(METRICS)].to_numpy(dtype=np.float64)
+    if np.isnan(metrics).all():
+        return True
     same = np.isclose(metrics, metrics[0], rtol=TOLERANCE, atol=0.0, equal_nan=True).all()
     return not same or frame["status"].nunique() > 1
 

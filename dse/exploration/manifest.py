@@ -88,7 +88,8 @@ def space_manifest(
         "axes": {path: list(values) for path, values in space.axes.items()},
         "metrics": dict(space.metrics),
         "limits": dict(space.limits),
-        "ranking": space.ranking,
+        "mapping_policy": space.mapping.policy,
+        "ranking": space.mapping.ranking,
         "n_points": n_points,
         "status_counts": status_counts | ({"pending": pending} if pending else {}),
         "accuracy_status": "score_only",
@@ -105,8 +106,11 @@ def command_text(space: Space) -> str:
     """The command that repeats the run."""
     sets = " ".join(f"--set {path}={','.join(str(v) for v in values)}" for path, values in space.axes.items())
     parts = [f"dse explore {space.architecture.name} {space.workload.name}", sets]
-    if space.ranking != "per_layer":
-        parts.append(f"--ranking {space.ranking}")
+    if space.mapping.policy == "optimal":
+        parts.append(f"--policy optimal --objective {space.mapping.objective} --certify {space.mapping.certify}")
+        parts += [f"--mapping-limit {name}={value:g}" for name, value in space.mapping.limits.items()]
+    elif space.mapping.ranking != "per_layer":
+        parts.append(f"--ranking {space.mapping.ranking}")
     parts += [f"--limit {name}={value:g}" for name, value in space.limits.items()]
     if space.accuracy is not None:
         scales = ",".join(f"{s:g}" for s in space.accuracy.scales)
@@ -128,10 +132,11 @@ def reference_point(points: pd.DataFrame) -> int | None:
 
 
 def base_ceiling(space: Space, mappings: MappingABC[str, Mapping]) -> dict[str, float]:
-    """The ceiling of the base design under its most analog mapping."""
+    """The ceiling of the base design under its most analog mapping; all-digital where there is none."""
     costs = cost_table(space.architecture, space.workload)
-    mapping = max(mappings.values(), key=lambda m: sum(o.precision == "analog" for o in m.placement.values()))
-    evaluation = evaluate_points(space.architecture, space.workload, mapping, costs)
     all_digital = all_digital_mapping(space.architecture, space.workload)
+    found = [*mappings.values(), all_digital]
+    mapping = max(found, key=lambda m: sum(o.precision == "analog" for o in m.placement.values()))
+    evaluation = evaluate_points(space.architecture, space.workload, mapping, costs)
     digital = evaluate_points(space.architecture, space.workload, all_digital, costs)
     return ceiling(space.architecture, space.workload, mapping, evaluation, costs, digital=digital)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 Direction = Literal["min", "max"]
@@ -35,6 +36,14 @@ def pareto_mask(values: ArrayLike, directions: Sequence[Direction]) -> NDArray[n
     unique, inverse = np.unique(table[finite], axis=0, return_inverse=True)  # sorted by the first column
     efficient = efficient_rows(unique)
     mask[finite] = efficient[inverse.reshape(-1)]
+    return mask
+
+
+def front_mask(points: pd.DataFrame, metrics: Mapping[str, Direction]) -> NDArray[np.bool_]:
+    """Mask (N,) of the feasible points of a table that no other feasible point dominates in some metrics."""
+    ok = points["status"].to_numpy() == "ok"
+    mask = np.zeros(len(points), dtype=bool)
+    mask[ok] = pareto_mask(points.loc[ok, list(metrics)].to_numpy(), list(metrics.values()))
     return mask
 
 

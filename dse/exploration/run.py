@@ -10,7 +10,6 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
-from collections.abc import Mapping as MappingABC
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +18,20 @@ import pandas as pd
 import dse.noise
 from dse.errors import SpecError
 from dse.exploration.accuracy import attach, measure
-from dse.exploration.detail import detail_frames, provenance_frame
+from dse.exploration.certify import Certified, certify, proof_remark
+from dse.exploration.detail import detail_frames, detailed_points, provenance_frame
 from dse.exploration.effect import require_effects
-from dse.exploration.manifest import space_manifest
-from dse.exploration.mappings import Candidate, candidate_mappings
+from dse.exploration.manifest import reference_point, space_manifest
+from dse.exploration.mappings import ranked_mappings
 from dse.exploration.metrics import METRICS
-from dse.exploration.pareto import pareto_mask
+from dse.exploration.optimal import OptimalMappings, optimal_mappings
+from dse.exploration.pareto import front_mask
 from dse.exploration.points import grid
 from dse.exploration.space import AccuracyPlan, Space, require_metrics
 from dse.exploration.study import SCORES_FILE, Study
-from dse.exploration.sweep import Chunk, chunks, evaluate_rows
+from dse.exploration.sweep import Chunk, Mapper, chunks
 from dse.sensitivity.score import score_blocks
+from dse.spec.digest import digest_of
 from dse.spec.scenario import Sensitivity
 from dse.spec.show import resolved_yaml
 from dse.workload.build import Workload
@@ -61,23 +63,28 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
     points = grid(space.axes)
     scores = score_blocks(space.workload)
     space = dataclasses.replace(space, workload=space.workload.with_score_order(scores))
-    mappings = candidate_mappings(space, scores)
-    remarks = require_effects(space, mappings)
+    is_optimal = space.mapping.policy == "optimal"
+    mapper: Mapper = optimal_mappings(space, scores) if is_optimal else ranked_mappings(space, scores)
+    remarks = require_effects(space, mapper)
     parts = ChunkStore(space, folder)
     finished: list[pd.DataFrame] = []
 
-    def study_so_far() -> Study:
-        return assemble(space, finished, scores, mappings, n_points=len(points), remarks=remarks)
+    def study_so_far(certified: Certified | None = None) -> Study:
+        found = pd.concat(finished).sort_index() if finished else None
+        return assemble(space, found, scores, mapper, certified, n_points=len(points), remarks=remarks)
 
     try:
         for chunk in chunks(space, points):
             frame = parts.get(chunk)
             if frame is None:
-                frame = evaluated(space, chunk, mappings)
+                frame = mapper.evaluated(chunk)
                 parts.put(chunk, frame)
             finished.append(frame)
             tell("points", sum(map(len, finished)), len(points))
-        study = study_so_far()
+        certified = None
+        if isinstance(mapper, OptimalMappings):
+            certified = certify(mapper, pd.concat(finished).sort_index(), tell)
+        study = study_so_far(certified)
         if space.accuracy is not None:
             study = with_accuracy(space, study, tell, parts.chips)
     except KeyboardInterrupt:
@@ -115,35 +122,31 @@ def require_accuracy(workload: Workload, plan: AccuracyPlan) -> None:
         )
 
 
-def evaluated(space: Space, chunk: Chunk, mappings: MappingABC[float, Candidate]) -> pd.DataFrame:
-    """Metrics and status of the points of a chunk."""
-    candidate = mappings[chunk.digital_fraction]
-    frame, _ = evaluate_rows(space, chunk.rows, candidate.mapping, candidate.sensitivity_share)
-    frame["mapping_id"] = candidate.name
-    return frame
-
-
 def assemble(
     space: Space,
-    frames: list[pd.DataFrame],
+    found: pd.DataFrame | None,
     scores: pd.DataFrame,
-    candidates: MappingABC[float, Candidate],
+    mapper: Mapper,
+    certified: Certified | None,
     *,
     n_points: int,
     remarks: list[str],
 ) -> Study:
-    """The study of the finished points."""
-    mappings = {candidate.name: candidate.mapping for candidate in candidates.values()}
-    points = pd.concat(frames).sort_index() if frames else grid(space.axes).iloc[:0]
+    """The study of the finished points, after those that were certified."""
+    points = grid(space.axes).iloc[:0] if found is None else found if certified is None else certified.points
     if "status" not in points:
         points = points.assign(**{m: np.nan for m in METRICS}, binding="", status="", reason="", mapping_id="")
-    ok = points["status"].to_numpy() == "ok"
-    on_front = np.zeros(len(points), dtype=bool)
-    on_front[ok] = pareto_mask(points.loc[ok, list(space.metrics)].to_numpy(), list(space.metrics.values()))
-    points = points.assign(on_front=on_front, binding=points["binding"].astype(str))
+    points = points.assign(on_front=front_mask(points, space.metrics), binding=points["binding"].astype(str))
+    shown = {*points.index[points["on_front"]], *detailed_points(points, reference_point(points))}
+    mappings = {} if found is None else mapper.kept(points.loc[sorted(shown)])
+    if certified is not None:
+        mappings = {**mappings, **certified.mappings}
+        remarks = [*remarks, proof_remark(certified.summary)]
     for name in ("loss_increase_nats", "loss_increase_low", "loss_increase_high"):
         points[name] = np.nan
     manifest = {**space_manifest(space, points, scores, n_points, mappings), "remarks": remarks}
+    if certified is not None:
+        manifest["mapping_proof"] = certified.summary
     return Study(
         points=points,
         manifest=manifest,
@@ -192,7 +195,7 @@ class ChunkStore:
             space.architecture.digest,
             space.workload.digest,
             dict(space.axes),
-            space.ranking,
+            digest_of(space.mapping),
             dict(space.limits),
         ]
         digest = hashlib.sha256(json.dumps(identity, default=float, sort_keys=True).encode()).hexdigest()[:16]

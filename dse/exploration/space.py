@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from dse.errors import Problem, SpecError
 from dse.exploration.metrics import DEFAULT_FRONT, METRICS
@@ -14,7 +13,7 @@ from dse.exploration.pareto import Direction
 from dse.exploration.points import Value, axis_values
 from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
-from dse.spec.space import load_space
+from dse.spec.space import MappingPolicy, load_space
 from dse.spec.suggest import did_you_mean
 from dse.workload.build import Workload, load_workload
 
@@ -43,8 +42,8 @@ class Space:
     workload: Workload
     axes: Mapping[str, Sequence[Value]]
     """Dotted path → values; ``mapping.digital_fraction`` is the share of routed experts that are digital."""
-    ranking: Literal["per_layer", "global"] = "per_layer"
-    """Whether each layer gives the same share of digital experts, or the highest scores of all layers count."""
+    mapping: MappingPolicy = field(default_factory=MappingPolicy)
+    """How experts are chosen: by a ranking, or by the best mapping of every point."""
     metrics: Mapping[str, Direction] = field(default_factory=lambda: {m: METRICS[m] for m in DEFAULT_FRONT})
     """Metrics of the front and their better direction."""
     limits: Mapping[str, float] = field(default_factory=dict)
@@ -70,7 +69,7 @@ def load_space_file(path: str | Path, *, accuracy: AccuracyPlan | None = None) -
         architecture=load_architecture(loaded.architecture),
         workload=load_workload(loaded.workload),
         axes={path: axis_values(path, values) for path, values in loaded.axes.items()},
-        ranking=spec.mapping.ranking,
+        mapping=spec.mapping,
         metrics=spec.metrics,
         limits=spec.limits,
         accuracy=accuracy,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,18 @@ class Chunk:
     number: int
     rows: pd.DataFrame
     digital_fraction: float
+
+
+class Mapper(Protocol):
+    """Gives every point its mapping."""
+
+    def evaluated(self, chunk: Chunk) -> pd.DataFrame:
+        """Metrics, status, reason and ``mapping_id`` of the points of a chunk."""
+        ...
+
+    def kept(self, points: pd.DataFrame) -> dict[str, Mapping]:
+        """Mapping id → mapping of some points."""
+        ...
 
 
 def chunks(space: Space, points: pd.DataFrame) -> Iterator[Chunk]:

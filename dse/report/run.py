@@ -62,6 +62,8 @@ class Manifest:
     score: Mapping[str, object] = field(default_factory=dict)
     energy_accounting: str = ""
     unmodelled: Sequence[str] = ()
+    remarks: Sequence[str] = ()
+    """What the run said of its axes, and of how good its mappings are."""
     reference_point: int | None = None
     ceiling: Mapping[str, float] = field(default_factory=dict)
 

@@ -47,14 +47,32 @@ class Base:
     """Workload file or shipped name."""
 
 
+MappingLimit = Literal[
+    "max_sensitivity", "max_sensitivity_share", "max_energy_pj_per_token", "max_digital_experts",
+    "max_digital_experts_per_layer",
+]  # fmt: skip
+MappingBudgets = Mapping[MappingLimit, Annotated[float, Number(ge=0)]]
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class MappingPolicy:
-    """How experts are chosen for digital units where an axis says how many; the workload names their score."""
+    """How experts are chosen for digital units; the workload names their score."""
 
     __pydantic_config__ = CONFIG
 
+    policy: Literal["ranking", "optimal"] = "ranking"
+    """``ranking``: as many experts as an axis says, by their score; ``optimal``: every point gets the mapping of the
+    least objective under its limits, with a stated gap (where an axis says how many experts are digital, of those)."""
     ranking: Literal["per_layer", "global"] = "per_layer"
-    """``per_layer``: the same share of every layer; ``global``: the worst experts of the whole model."""
+    """Of the policy ``ranking``. ``per_layer``: the same share of every layer; ``global``: the worst experts of the
+    whole model."""
+    objective: Literal["energy", "sensitivity"] = "energy"
+    """Of the policy ``optimal``: energy per token, or the sum of the scores on analog cores."""
+    limits: MappingBudgets = field(default_factory=dict)
+    """Of the policy ``optimal``: limits of the mapping. At most one of ``max_sensitivity``, ``max_sensitivity_share``
+    and ``max_energy_pj_per_token``."""
+    certify: Whole = 4
+    """Of the policy ``optimal``: most points of the front that are mapped again with the solver."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -9,7 +9,7 @@ from dse import AccuracyPlan, Space, explore, load_architecture, load_workload, 
 from dse.errors import SpecError
 from dse.exploration.accuracy import is_noise_path
 from dse.exploration.effect import SETTINGS, idle_axes, require_effects, settings, spread_values
-from dse.exploration.mappings import candidate_mappings
+from dse.exploration.mappings import ranked_mappings
 
 PER_TILE, PULSE = "analog_cores.pcm.adc.per_tile", "analog_cores.pcm.read.pulse_ns"
 DAC, NOISE = "analog_cores.pcm.dac.bits", "analog_cores.pcm.device.programming.scale"
@@ -23,7 +23,7 @@ def base():
 
 def idle(base, **fields):
     space = dataclasses.replace(base, **fields)
-    return idle_axes(space, candidate_mappings(space, score_blocks(space.workload)))
+    return idle_axes(space, ranked_mappings(space, score_blocks(space.workload)))
 
 
 @pytest.mark.parametrize("path", [PER_TILE, PULSE])
@@ -42,7 +42,7 @@ def test_an_axis_of_accuracy_only_is_refused_where_accuracy_is_not_measured(base
 @pytest.mark.parametrize(("path", "values"), [(DAC, [6, 8]), (NOISE, [1.0, 2.0])])
 def test_an_axis_of_accuracy_only_is_kept_with_a_remark_where_it_is_measured(base, path, values):
     space = dataclasses.replace(base, axes={path: values, BATCH: [1, 8]}, accuracy=AccuracyPlan(draws=4))
-    remarks = require_effects(space, candidate_mappings(space, score_blocks(space.workload)))
+    remarks = require_effects(space, ranked_mappings(space, score_blocks(space.workload)))
     assert remarks == [f"{path}: cost unchanged: lumped core"]
 
 
@@ -91,7 +91,7 @@ def test_axes_of_cost_have_an_effect(base, path):
 
 
 def test_nothing_is_swept_before_the_axes_are_judged(base, monkeypatch):
-    monkeypatch.setattr(dse.exploration.run, "evaluate_rows", lambda *args: pytest.fail("swept"))
+    monkeypatch.setattr(dse.exploration.run, "chunks", lambda *args: pytest.fail("swept"))
     with pytest.raises(SpecError, match="changes none"):
         explore(dataclasses.replace(base, axes={PER_TILE: [64, 128]}))
 

@@ -273,6 +273,7 @@ def _write_manifest(folder: Path, points: pd.DataFrame, *, title: str, accuracy:
         "score": {"rule": "max_neuron_norm", "unit": "1", "status": "score_only", "options": {}},
         "energy_accounting": "per operation: each component is charged by its operations, idle power over the step.",
         "unmodelled": ["contention on the links between dies", "temperature", "cost of programming the tiles"],
+        "remarks": ["mappings minimise energy; largest gap on the front 0.1 %"],
         "reference_point": REFERENCE,
         "ceiling": {
             "all_digital_tokens_per_s": 1290.0, "experts_free_tokens_per_s": 3170.0, "all_digital_tokens_per_j": 22.4,

@@ -121,6 +121,7 @@ def test_reasons_are_counted_and_shown(report: Path) -> None:
     text = read_page(report).text
     assert "182 ok, 8 infeasible, 2 failed" in text
     assert "contention on the links between dies" in text
+    assert "mappings minimise energy; largest gap on the front 0.1 %" in text
 
 
 def test_cards_compare_with_the_reference_and_state_the_proof(report: Path) -> None:
