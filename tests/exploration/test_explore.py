@@ -9,7 +9,7 @@ import dse.exploration.sweep
 from dse import Space, Study, evaluate, explore, load_architecture, load_workload
 from dse.errors import SpecError
 from dse.exploration.points import grid
-from dse.exploration.run import ExplorationInterrupted
+from dse.exploration.run import ChunkStore, ExplorationInterrupted
 
 AXES = {
     "mapping.digital_fraction": [0.0, 0.25, 0.5],
@@ -106,8 +106,8 @@ def test_an_interrupted_run_keeps_its_points_and_goes_on(tmp_path, space, study,
     assert 20 <= len(kept.points) < len(study.points)
     assert Study.load(tmp_path).manifest["status_counts"]["pending"] == len(study.points) - len(kept.points)
     evaluated = []
-    original = dse.exploration.run.evaluate_rows
-    monkeypatch.setattr(dse.exploration.run, "evaluate_rows", lambda *a: evaluated.append(len(a[1])) or original(*a))
+    original = ChunkStore.put
+    monkeypatch.setattr(ChunkStore, "put", lambda *a: evaluated.append(len(a[2])) or original(*a))
     finished = explore(space, folder=tmp_path)
     assert sum(evaluated) == len(study.points) - len(kept.points)
     pd.testing.assert_frame_equal(finished.points, study.points, check_dtype=False, check_categorical=False)
