@@ -13,10 +13,11 @@ import accuracy
 import cli
 import exploration
 import flat
+import many
 import mapping
 import noise
 
-MODULES = (accuracy, cli, exploration, flat, mapping, noise)
+MODULES = (accuracy, cli, exploration, flat, many, mapping, noise)
 
 
 def main() -> None:

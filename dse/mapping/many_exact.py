@@ -40,17 +40,17 @@ def exact_counts(table: Array, least: Counts, most: Counts) -> Counts:
 def chunk_counts(table: Array, least: Counts, most: Counts) -> Counts:
     """The counts of some designs."""
     n_points, n_layers, n_counts = table.shape
-    n_sums = n_layers * (n_counts - 1) + 1
+    n_sums = min(n_layers * (n_counts - 1), int(most.max())) + 1
     best = np.full((n_points, n_sums), np.inf)
     best[:, 0] = 0.0
     chosen = np.zeros((n_layers, n_points, n_sums), dtype=np.int16)
     for layer in range(n_layers):
         found = np.full_like(best, np.inf)
-        for count in range(n_counts):
+        for count in range(min(n_counts, n_sums)):
             sums = best[:, : n_sums - count] + table[:, layer, count, None]
             better = sums < found[:, count:]
-            found[:, count:] = np.where(better, sums, found[:, count:])
-            chosen[layer][:, count:][better] = count
+            np.minimum(sums, found[:, count:], out=found[:, count:])
+            np.copyto(chosen[layer][:, count:], count, where=better)
         best = found
     sums = np.arange(n_sums)
     in_range = (sums >= least[:, None]) & (sums <= most[:, None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -22,6 +23,8 @@ ALTERNATIONS: Final = 4
 """How often the price of the budget and that of the sum are set in turn."""
 MOST_MOVES: Final = 40
 """Steps of the local search."""
+WORTH: Final = 1e-3
+"""Gap above which a second search is worth its time."""
 EXACT: Final = 1e-9
 """Share below which nothing is left to gain."""
 ROUNDING: Final = 1e-12
@@ -101,6 +104,9 @@ def solve_rows(rows: Rows) -> Answer:
     lost = np.flatnonzero(total(rows.spent, counts) > rows.budget)
     if len(lost):
         counts[lost] = improved(rows.at(lost), frugal[lost])
+    loose = np.flatnonzero((spent > rows.budget) & (total(rows.value, counts) > bound + WORTH * np.abs(bound)))
+    if len(loose):
+        counts[loose] = refined(rows.at(loose), counts[loose])
     n = counts.sum(axis=1)
     keeps = (total(rows.spent, counts) <= rows.budget) & (n >= rows.least) & (n <= rows.most)
     bound[~np.isfinite(least_spent) | (least_spent > rows.budget)] = np.inf
@@ -207,6 +213,28 @@ def improved(rows: Rows, counts: Counts) -> Counts:
         active = active[changed]
         if not len(active):
             break
+    return counts
+
+
+def refined(rows: Rows, counts: Counts) -> Counts:
+    """The better of some counts and those found when the layers without, and with all, experts are held as they are.
+
+    What makes a layer's table bend the wrong way is the first and the last expert of a technology (a launch, a path);
+    with these layers held the rest is close to convex, where prices and steps find the best. Held as on either side
+    of the tangent.
+    """
+    counts, last = counts.copy(), rows.value.shape[2] - 1
+    tangents = tangent(rows.value, rows.spent, rows.budget)
+    step = np.arange(last + 1)
+    for side in (tangents.within, tangents.beyond):
+        held = np.where((side == 0) | (side == last), side, -1)[:, :, None]
+        is_open = np.where(held >= 0, step == held, (step > 0) & (step < last))
+        own = dataclasses.replace(rows, value=np.where(is_open, rows.value, np.inf))
+        found = improved(rows, within_budget(own)[0])
+        n = found.sum(axis=1)
+        keeps = (total(rows.spent, found) <= rows.budget) & (n >= rows.least) & (n <= rows.most)
+        better = keeps & (total(rows.value, found) < total(rows.value, counts))
+        counts[better] = found[better]
     return counts
 
 
