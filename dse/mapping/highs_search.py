@@ -38,6 +38,8 @@ POLISH_S: Final = {True: 10.0, False: 1.0}
 """Whether a program is small → time for which it is solved beyond the gap, to the optimum itself where that is near."""
 EXACT: Final = 1e-9
 """Gap that counts as none."""
+WHOLE: Final = 1e-7
+"""Distance from a whole number that counts as none."""
 MARGIN: Final = 1e-9
 """Share of the value that reduced costs must exceed the distance by before a variable is fixed."""
 
@@ -146,7 +148,7 @@ class Search:
     def relax(self) -> str:
         """Solves the relaxation; its status."""
         relaxation = self.model.relaxation
-        relaxation.setOptionValue("time_limit", relaxation.getRunTime() + self.left_s())
+        relaxation.setOptionValue("time_limit", self.left_s())
         relaxation.run()
         status = status_of(relaxation)
         if status == "optimal":
@@ -159,7 +161,8 @@ class Search:
             return status
         if status != "optimal":
             return self.branch({})
-        if not len(self.model.integer):
+        values = self.relaxed()[1]
+        if np.all(np.abs(values - np.round(values)) <= WHOLE):
             self.take(self.model.relaxation)
             return status
         if self.task.parts:

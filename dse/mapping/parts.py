@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+FIRST_S: Final = 2.0
+LEAST_S: Final = 0.05
+"""Least time for a first solution of a part, whatever the share of it, and for a better one [s]."""
 PART_CORE: Final = 60
 """Integer variables of a part's core that its relaxation does not leave open by itself."""
 
@@ -231,7 +234,7 @@ def solved_part(part: Any, gap: float, *, until: float) -> Array | None:
         kept = order[min(int(is_open.sum()) + size, len(order)) :]
         at = np.round(values[kept])
         part.changeColsBounds(len(kept), integer[kept], at, at)
-        part.setOptionValue("time_limit", max(until - time.monotonic(), 0.05))
+        part.setOptionValue("time_limit", max(until - time.monotonic(), FIRST_S if best is None else LEAST_S))
         part.run()
         value = float(part.getInfo().objective_function_value)
         is_solved = part.getInfo().primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
