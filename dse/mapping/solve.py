@@ -12,7 +12,7 @@ import pandas as pd
 
 from dse.cost.micro_batch import require_sequences
 from dse.cost.table import CostTable
-from dse.errors import InfeasibleError, TimeLimitError
+from dse.errors import Cause, InfeasibleError, TimeLimitError
 from dse.mapping.bound import simple_bound
 from dse.mapping.checks import check_limits, keeps_limits
 from dse.mapping.child import Answer, solve_model
@@ -23,7 +23,7 @@ from dse.mapping.instance import Instance
 from dse.mapping.limits import LimitValue, MappingLimits
 from dse.mapping.metrics import NAMES, SLACK, Metric, Objective
 from dse.mapping.model import Mapping, Status
-from dse.mapping.objective import Choice, goal_value, metric_values
+from dse.mapping.objective import Choice, goal_value, metric_values, power_mw
 from dse.mapping.problem import MappingProblem, build_program, mapping_problem
 from dse.mapping.result import make_mapping
 from dse.spec.architecture import Architecture
@@ -174,7 +174,7 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
     if causes:
         raise InfeasibleError(causes)
     best = best_rule(problem)
-    bound, tightened = simple_bound(instance, goal), limits
+    bound, tightened, seen = simple_bound(instance, goal), limits, list[float]()
     for _ in range(POWER_ROUNDS):
         trial = dataclasses.replace(problem, limits=tightened)
         program = build_program(trial)
@@ -196,7 +196,10 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
             break
         if limits.max_power_mw is None:
             break
+        seen.append(power_mw(instance, choice))
         tightened = with_less_power(tightened, instance, choice, limits.max_power_mw)
+    if best is None and limits.max_power_mw is not None and seen:
+        raise InfeasibleError([too_much_power(problem, limits.max_power_mw, seen)])
     if best is None:
         if tightened is limits and (answer.status == "infeasible" or not program.pools):
             causes = diagnose(problem, time_limit_s=time_limit_s, seed=seed)
@@ -206,6 +209,14 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
             raise TimeLimitError(f"{message}; `dse doctor` checks the installation")
         raise TimeLimitError(f"no mapping found within {time_limit_s:g} s; allow more time or loosen the limits")
     return Solution(best, best.value if not program.pools else min(bound, best.value))
+
+
+def too_much_power(problem: MappingProblem, most: float, seen: Sequence[float]) -> Cause:
+    """What is said where every placement that was tried draws too much power."""
+    rules = [found.choice for found in compare_rules(problem, FRACTIONS) if found.choice is not None]
+    least = min([*seen, *(power_mw(problem.instance, choice) for choice in rules)])
+    fix = f"max_power_mw {least:.4g} is reached by one of them; that less is impossible is not proven"
+    return Cause("max_power_mw", least, most, "mW", "all placements that were tried", fix)
 
 
 def with_less_power(limits: MappingLimits, instance: Instance, choice: Choice, most: float) -> MappingLimits:

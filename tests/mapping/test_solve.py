@@ -340,6 +340,26 @@ def test_nothing_is_printed(arch: Architecture, workload: Workload, capfd: pytes
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_limit_on_power_is_kept_or_named_with_the_least_that_was_found() -> None:
+    arch, workload = make_arch(), make_workload(2, 4)
+    costs, options = make_costs(arch, workload), option_scores(scores_of(workload), workload, arch)
+
+    def solve_within(most: float | None) -> Mapping:
+        limits = {} if most is None else {"max_power_mw": most}
+        return solve_mapping(costs, options, workload, arch, objective="layer_latency", limits=limits)
+
+    def power(mapping: Mapping) -> float:
+        step_ns = mapping.metrics["layer_latency_ns"]
+        return mapping.metrics["energy_pj_per_token"] * mapping.energy_terms["tokens_per_step"] / step_ns
+
+    free = power(solve_within(None))
+    held = solve_within(0.97 * free)
+    assert power(held) <= 0.97 * free * (1 + 1e-6)
+    assert held.value >= held.bound
+    with pytest.raises(InfeasibleError, match=r"max_power_mw: need .* mW, have 0\.1 mW"):
+        solve_within(0.1)
+
+
 class TestDeadline:
     """What happens when the solver does not come back with an answer."""
 
