@@ -160,15 +160,22 @@ def assemble(
 def input_files(space: Space) -> dict[str, str]:
     """File name → resolved YAML of the base design; it can be costed from the run folder alone.
 
-    The model stands in the workload itself and the scores are those of the run; checkpoint and texts are left out.
+    The model stands in the workload itself, loads or traces of experts lie beside it, and the scores are those of the
+    run; checkpoint and texts are left out.
     """
     files = {"architecture.yaml": resolved_yaml(space.architecture)}
     loaded, model = space.workload.loaded, space.workload.model
     if loaded is not None:
         scores = Sensitivity(file=f"../{SCORES_FILE}")
+        routing = loaded.spec.routing
+        if routing.file is not None:
+            table = loaded.path_of(routing.file, "routing.file")
+            files[f"routing{table.suffix}"] = table.read_text(encoding="utf-8")
+            routing = dataclasses.replace(routing, file=f"routing{table.suffix}")
         spec = dataclasses.replace(
-            loaded.spec, model=model, sensitivity=scores, checkpoint=None, evaluation=None, calibration=None
-        )
+            loaded.spec, model=model, routing=routing, sensitivity=scores, checkpoint=None, evaluation=None,
+            calibration=None,
+        )  # fmt: skip
         files["workload.yaml"] = resolved_yaml(dataclasses.replace(loaded, spec=spec))
     return files
 

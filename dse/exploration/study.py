@@ -81,7 +81,7 @@ class Study:
             mappings={path.stem: load_mapping(path) for path in sorted((folder / "mappings").glob("*.json"))},
             scores=scores,
             frames={name: pd.read_csv(path) for name, path in paths.items() if path.exists()},
-            inputs={p.name: p.read_text(encoding="utf-8") for p in sorted((folder / "inputs").glob("*.yaml"))},
+            inputs={p.name: p.read_text(encoding="utf-8") for p in sorted((folder / "inputs").glob("*.*"))},
         )
 
     def _repr_html_(self) -> str:
