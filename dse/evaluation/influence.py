@@ -31,8 +31,8 @@ WORKLOAD_ROOTS: Final = ("scenario",)
 """Parts of a workload with one value per design point; another routing is another set of visits."""
 NO_COST: Final = re.compile(r"\.device\.|\.range\.|\.seed$|time_since_programming_s$")
 """Inputs that change accuracy and no cost."""
-SETTING: Final = re.compile(r"\.calibration\.\d+\.(?!energy|time|area|power|tops)")
-"""Settings at which a figure was published: facts of the publication, no values of the design."""
+SETTING: Final = re.compile(r"\.(calibration|points)\.\d+\.(?!energy|time|area|power|tops)")
+"""Settings at which a figure was published or a table has a point: facts of the source, no values of the design."""
 ROUNDING: Final = 1e-12
 
 

@@ -16,7 +16,7 @@ _TABLES = (("cost",), ("cost", "adc"))
 
 
 def with_tables(root: Node, findings: Findings, document: Document) -> Node:
-    """The tree of an architecture in which ``model: table`` has the rows of its ``file`` as ``points``."""
+    """The tree of an architecture in which ``model: table`` has the rows of its ``file`` instead, as ``points``."""
     cores = root.value.get("analog_cores") if isinstance(root.value, dict) else None
     if cores is None or not isinstance(cores.value, list):
         return root
@@ -41,7 +41,10 @@ def _filled(core: Node, keys: tuple[str, ...], path: str, findings: Findings, do
         findings.add(table.value["points"].key_place, f"{where}.points", "given beside file; keep one of the two")
         return core
     points = _rows(file, f"{where}.file", findings, document)
-    return core if points is None else _replaced(core, keys, table.with_value({**table.value, "points": points}))
+    if points is None:
+        return core
+    others = {key: entry for key, entry in table.value.items() if key != "file"}
+    return _replaced(core, keys, table.with_value({**others, "points": points}))
 
 
 def _replaced(node: Node, keys: tuple[str, ...], value: Node) -> Node:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from dse.cost.input_slices import conversion_steps, input_slices
 from dse.cost.table import cost_table
 from dse.cost.tile import mvm_cost, tile_of
 from dse.errors import SpecError
+from dse.spec.show import resolved_yaml
 from dse.workload.blocks import Matrix
 
 CORE = "analog_cores.pcm"
@@ -146,12 +148,36 @@ def test_a_table_is_met_at_its_points_and_linear_between_them(tabled):
     [
         ({"rows": 512}, "rows_used = 512 lies outside the table, which has 64 to 256; add points"),
         ({"cost.points.3.cols_used": 200}, "the table lacks the combination"),
-        ({"cost.points.0.supply_v": 0.8}, "supply_v"),
+        ({"cost.points.0.supply_v": 0.8}, r"points\[1\]: states no supply_v, which other points state"),
+        ({"cost.points.3.rows_used": [256, 128]}, "says what the point holds for, so it cannot be an axis"),
     ],
 )
 def test_a_table_is_not_stretched(tabled, values, message):
     with pytest.raises(SpecError, match=message):
         mvm_cost(tabled.with_values({f"{CORE}.{k}": v for k, v in values.items()}).core("pcm"))
+
+
+def test_a_table_core_can_be_written_as_one_file(tabled, tmp_path):
+    path = tmp_path / "elsewhere.yaml"
+    path.write_text(resolved_yaml(tabled), encoding="utf-8")
+    (tmp_path / "points.csv").unlink()
+    assert load_architecture(path).digest == tabled.digest
+
+
+def test_between_its_points_a_table_reads_as_scipy_reads_it(tabled):
+    rows, cols = np.random.default_rng(0).uniform(64, 256, (2, 50))
+    grid = scipy.interpolate.RegularGridInterpolator(([64, 256], [64, 256]), [[100.0, 300.0], [200.0, 900.0]])
+    found = mvm_cost(tabled.core("pcm"), rows, cols).energy_pj
+    assert found == pytest.approx(grid(np.stack([rows, cols], axis=-1)))  # other program: scipy
+
+
+def test_each_design_reads_its_own_table(tabled):
+    values = [900.0, 1200.0, 300.0]
+    many = tabled.with_values({f"{CORE}.cost.points.3.energy_pj": values})
+    found = mvm_cost(many.core("pcm"), 160, 200).energy_pj
+    for one, value in zip(found, values, strict=True):
+        alone = tabled.with_values({f"{CORE}.cost.points.3.energy_pj": value})
+        assert one == pytest.approx(mvm_cost(alone.core("pcm"), 160, 200).energy_pj, rel=1e-12)
 
 
 def test_a_model_on_a_table_core_is_priced_slice_by_slice(tabled):
