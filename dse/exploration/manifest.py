@@ -16,6 +16,7 @@ from dse.cost.warnings import architecture_warnings
 from dse.evaluation.all_digital import all_digital_mapping
 from dse.evaluation.ceiling import ceiling
 from dse.evaluation.points import evaluate_points
+from dse.exploration.inputs import data_files
 from dse.exploration.points import DIGITAL_FRACTION
 from dse.exploration.space import Space
 from dse.mapping.model import Mapping
@@ -84,6 +85,7 @@ def space_manifest(
             "name": workload.name,
             "digest": workload.digest,
             **scenario_facts(workload),
+            "files": data_files(workload),
         },
         "axes": {path: list(values) for path, values in space.axes.items()},
         "metrics": dict(space.metrics),

@@ -66,7 +66,7 @@ def design_of_point(folder: Path, point: str, name: str) -> tuple[Architecture, 
     of_arch = {path: value for path, value in plain.items() if path.split(".", maxsplit=1)[0] in ROOTS}
     of_workload = {path: value for path, value in plain.items() if path not in of_arch}
     arch = load_architecture(folder / "inputs" / "architecture.yaml")
-    workload = load_workload(folder / "inputs" / "workload.yaml")
+    workload = load_workload(folder / "inputs" / "workload.yaml").with_score_order(study.scores)
     return (
         arch.with_values(of_arch) if of_arch else arch,
         workload.with_values(of_workload) if of_workload else workload,

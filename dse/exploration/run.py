@@ -21,6 +21,7 @@ from dse.exploration.accuracy import attach, measure
 from dse.exploration.certify import Certified, certify, proof_remark
 from dse.exploration.detail import detail_frames, detailed_points, provenance_frame
 from dse.exploration.effect import require_effects
+from dse.exploration.inputs import input_files
 from dse.exploration.manifest import reference_point, space_manifest
 from dse.exploration.mappings import ranked_mappings
 from dse.exploration.metrics import METRICS
@@ -28,12 +29,10 @@ from dse.exploration.optimal import OptimalMappings, optimal_mappings
 from dse.exploration.pareto import front_mask
 from dse.exploration.points import grid
 from dse.exploration.space import AccuracyPlan, Space, require_metrics
-from dse.exploration.study import SCORES_FILE, Study
+from dse.exploration.study import Study
 from dse.exploration.sweep import Chunk, Mapper, chunks
 from dse.sensitivity.score import score_blocks
 from dse.spec.digest import digest_of
-from dse.spec.scenario import Sensitivity
-from dse.spec.show import resolved_yaml
 from dse.workload.build import Workload
 
 Progress = Callable[[str, int, int], None]
@@ -155,29 +154,6 @@ def assemble(
         frames={**detail_frames(space, points, mappings, manifest), "provenance": provenance_frame(space)},
         inputs=input_files(space),
     )
-
-
-def input_files(space: Space) -> dict[str, str]:
-    """File name → resolved YAML of the base design; it can be costed from the run folder alone.
-
-    The model stands in the workload itself, loads or traces of experts lie beside it, and the scores are those of the
-    run; checkpoint and texts are left out.
-    """
-    files = {"architecture.yaml": resolved_yaml(space.architecture)}
-    loaded, model = space.workload.loaded, space.workload.model
-    if loaded is not None:
-        scores = Sensitivity(file=f"../{SCORES_FILE}")
-        routing = loaded.spec.routing
-        if routing.file is not None:
-            table = loaded.path_of(routing.file, "routing.file")
-            files[f"routing{table.suffix}"] = table.read_text(encoding="utf-8")
-            routing = dataclasses.replace(routing, file=f"routing{table.suffix}")
-        spec = dataclasses.replace(
-            loaded.spec, model=model, routing=routing, sensitivity=scores, checkpoint=None, evaluation=None,
-            calibration=None,
-        )  # fmt: skip
-        files["workload.yaml"] = resolved_yaml(dataclasses.replace(loaded, spec=spec))
-    return files
 
 
 def with_accuracy(space: Space, study: Study, tell: Progress, folder: Path | None) -> Study:

@@ -33,7 +33,7 @@ class Study:
     frames: MappingABC[str, pd.DataFrame] = field(default_factory=dict)
     """breakdown, stages, area, traffic of the front and the reference; provenance; accuracy, accuracy_summary."""
     inputs: MappingABC[str, str] = field(default_factory=dict)
-    """File name → resolved YAML of the inputs."""
+    """File name → text of the inputs: resolved YAML, and the routing file where there is one."""
 
     @property
     def front(self) -> pd.DataFrame:
@@ -75,13 +75,14 @@ class Study:
             raise SpecError(f"{folder}: not a complete run folder ({error.filename} is missing); "
                             "`dse explore ... -o FOLDER` writes one") from None  # fmt: skip
         paths = {name: folder / f"{name}.csv" for name in FRAMES}
+        inputs = sorted((folder / "inputs").glob("[!.]*"))
         return Study(
             points=points,
             manifest=manifest,
             mappings={path.stem: load_mapping(path) for path in sorted((folder / "mappings").glob("*.json"))},
             scores=scores,
             frames={name: pd.read_csv(path) for name, path in paths.items() if path.exists()},
-            inputs={p.name: p.read_text(encoding="utf-8") for p in sorted((folder / "inputs").glob("*.*"))},
+            inputs={path.name: path.read_text(encoding="utf-8") for path in inputs},
         )
 
     def _repr_html_(self) -> str:

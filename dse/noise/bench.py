@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import dse.noise
 from dse.errors import Problem, SpecError
 from dse.noise.calibrate import measure_ranges
-from dse.noise.checkpoint import checkpoint_digest, file_digest, load_checkpoint
+from dse.noise.checkpoint import checkpoint_digest, load_checkpoint
 from dse.noise.convert import Ranges
 from dse.noise.data import Item, read_items, read_tokens, token_windows
 from dse.noise.metrics import evaluate_model, trace_of
@@ -22,6 +22,7 @@ from dse.noise.ranges import RangePlan
 from dse.noise.rebuild import rebuilt, shared_copy, sites
 from dse.noise.task_plan import NO_TASKS, TaskPlan
 from dse.noise.trace import Trace
+from dse.spec.digest import file_digest
 from dse.workload.build import Workload
 
 if TYPE_CHECKING:

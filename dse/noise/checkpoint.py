@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from transformers.models.olmoe.modeling_olmoe import OlmoeForCausalLM
 from transformers.utils import logging
 
 from dse.errors import Problem, SpecError
+from dse.spec.digest import file_digest
 
 MODEL_TYPES = ("olmoe",)
 LIBRARY_MODEL: Any = OlmoeForCausalLM
@@ -123,26 +123,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise SpecError([Problem("expected a JSON object", file=str(path))])
     return record
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file; unchanged files are read once.
-
-    Raises:
-        SpecError: no such file.
-    """
-    try:
-        state = path.stat()
-    except FileNotFoundError:
-        raise SpecError([Problem("no such file", file=str(path))]) from None
-    return digest_of_version(path, state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def digest_of_version(path: Path, size: int, mtime_ns: int) -> str:
-    """sha256 of a file in the version that has this size and time."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from dse.errors import Problem
-from dse.noise.checkpoint import file_digest
+from dse.spec.digest import file_digest
 
 MEAN_ACCURACY: Final = "tasks.acc"
 """Metric: mean over the tasks of their ``acc``."""

@@ -24,6 +24,7 @@ FILES: Final[Mapping[str, str]] = {
     "manifest.json": "command, versions, seed and digests",
     "inputs/architecture.yaml": "architecture as it was read, all values resolved",
     "inputs/workload.yaml": "workload as it was read",
+    "inputs/routing.csv": "routing it was measured with",
     "points.parquet": "one row per design: settings, metrics, status",
     "points.csv": "the same as text",
     "breakdown.csv": "energy by component, block kind and group",

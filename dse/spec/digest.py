@@ -1,12 +1,16 @@
-"""Identity of a spec: sha256 over its values, so that equal digests mean equal inputs."""
+"""Identity of a spec or a data file: sha256 over its content, so that equal digests mean equal inputs."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+
+from dse.errors import Problem, SpecError
 
 
 def digest_of(value: object) -> str:
@@ -19,6 +23,26 @@ def digest_of(value: object) -> str:
     for path, part in _parts("", value):
         state.update(path.encode() + b"=" + part + b"\n")
     return state.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file; unchanged files are read once.
+
+    Raises:
+        SpecError: no such file.
+    """
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        raise SpecError([Problem("no such file", file=str(path))]) from None
+    return digest_of_version(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def digest_of_version(path: Path, size: int, mtime_ns: int) -> str:
+    """sha256 of a file in the version that has this size and time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _parts(path: str, value: object) -> Iterator[tuple[str, bytes]]:

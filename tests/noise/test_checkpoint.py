@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dse.errors import SpecError
-from dse.noise.checkpoint import checkpoint_digest, file_digest, load_checkpoint
+from dse.noise.checkpoint import checkpoint_digest, load_checkpoint
+from dse.spec.digest import file_digest
 
 from .small import CONTEXT, VOCABULARY, make_model
 
