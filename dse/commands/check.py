@@ -13,7 +13,7 @@ from dse.errors import Problem, SpecError
 from dse.spec.architecture import Architecture
 from dse.spec.kinds import file_kind, load_any
 from dse.spec.load import LoadedWorkload
-from dse.workload.build import load_workload
+from dse.workload.build import workload_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +53,20 @@ def checked(name: str) -> Checked:
         kind = file_kind(name)
         loaded = load_any(name)
         warnings = architecture_warnings(loaded) if isinstance(loaded, Architecture) else ()
-        read_behind(name, loaded)
+        read_behind(loaded)
     except SpecError as error:
         return Checked(name, kind, error.problems)
     return Checked(name, kind, (), warnings)
 
 
-def read_behind(name: str, loaded: object) -> None:
+def read_behind(loaded: object) -> None:
     """Reads what a spec rests on: model and routing of a workload, the calibration of every core.
 
     Raises:
         SpecError: every problem of a file, or a calibration that cannot be met.
     """
     if isinstance(loaded, LoadedWorkload):
-        load_workload(name)
+        workload_of(loaded)
     if isinstance(loaded, Architecture):
         for core in loaded.analog_cores:
             tile_of(core)

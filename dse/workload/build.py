@@ -140,7 +140,15 @@ def load_workload(path: str | Path, overrides: Mapping[str, object] | Sequence[s
     Raises:
         SpecError: every problem of the file, with line and column.
     """
-    loaded = load_workload_spec(path, overrides)
+    return workload_of(load_workload_spec(path, overrides))
+
+
+def workload_of(loaded: LoadedWorkload) -> Workload:
+    """The workload that a file describes, with the model and the routing file that it names.
+
+    Raises:
+        SpecError: no such file, or every problem of one.
+    """
     spec = loaded.spec
     model = spec.model if isinstance(spec.model, Model) else read_config(loaded.path_of(spec.model, "model"))
 
