@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dse.errors import SpecError
-from dse.evaluation.points import evaluate_points
+from dse.evaluation.points import design_with, evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture, spec_fields
 from dse.spec.provenance import Provenance
 from dse.spec.values import flat_values, with_values
 from dse.units import Quantity
-from dse.workload.build import Workload
+from dse.workload.build import Workload, is_of_workload
 
 # P = 1 + n inputs design points: the nominal design, then one with each input changed
 
@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 FACTORS: Final = (1.001, 0.999, 2.0, 0.5)
 """Factors on an input, in the order in which they are tried: small ones, so that what binds stays the same; what counts
 things can be doubled or halved only."""
-WORKLOAD_ROOTS: Final = ("scenario",)
+VARIED_ROOTS: Final = ("scenario",)
 """Parts of a workload with one value per design point; another routing is another set of visits."""
 NO_COST: Final = re.compile(r"\.device\.|\.range\.|\.seed$|time_since_programming_s$")
 """Inputs that change accuracy and no cost."""
@@ -71,14 +71,9 @@ class Influence:
         return dict(sorted(found.items(), key=lambda item: -abs(item[1])))
 
 
-def is_of_workload(path: str) -> bool:
-    """Whether a path belongs to the workload, not to the architecture."""
-    return path.split(".", maxsplit=1)[0] in WORKLOAD_ROOTS
-
-
 def numeric_inputs(arch: Architecture, workload: Workload) -> dict[str, float]:
     """Dotted path → value of every number a cost may rest on: of the architecture and of the scenario."""
-    values = flat_values(arch, roots=tuple(spec_fields(arch))) | flat_values(workload, roots=WORKLOAD_ROOTS)
+    values = flat_values(arch, roots=tuple(spec_fields(arch))) | flat_values(workload, roots=VARIED_ROOTS)
     return {
         path: float(value)
         for path, value in values.items()
@@ -165,7 +160,4 @@ def evaluate_with(
     arch: Architecture, workload: Workload, mapping: Mapping, values: MappingABC[str, Quantity]
 ) -> Evaluation:
     """One mapping with other values at the paths of architecture and workload, one design per entry."""
-    of_workload = {path: value for path, value in values.items() if is_of_workload(path)}
-    of_arch = {path: value for path, value in values.items() if path not in of_workload}
-    changed_arch = arch.with_values(of_arch) if of_arch else arch
-    return evaluate_points(changed_arch, workload.with_values(of_workload) if of_workload else workload, mapping)
+    return evaluate_points(*design_with(arch, workload, values), mapping)

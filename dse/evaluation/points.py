@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
+from collections.abc import Mapping as MappingABC
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dse.cost.area import area_parts
 from dse.cost.attention import attention_cost
@@ -30,11 +31,27 @@ from dse.evaluation.timeline import StageTime, stage_times
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.workload.blocks import BlockKind
-from dse.workload.build import Workload
+from dse.workload.build import Workload, is_of_workload
 from dse.workload.steps import Step, at_context, phases_of, scenarios_of
 
 Array = NDArray[np.float64]
 K = TypeVar("K")
+
+
+def design_with(
+    arch: Architecture, workload: Workload, values: MappingABC[str, ArrayLike | str]
+) -> tuple[Architecture, Workload]:
+    """The architecture and the workload with other values at dotted paths, each where its path leads.
+
+    Raises:
+        SpecError: an unknown path, or a value that its field does not allow.
+    """
+    of_workload = {path: value for path, value in values.items() if is_of_workload(path)}
+    of_arch = {path: value for path, value in values.items() if path not in of_workload}
+    return (
+        arch.with_values(of_arch) if of_arch else arch,
+        workload.with_values(of_workload) if of_workload else workload,
+    )
 
 
 def evaluate_points(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dse.cost.table import CostTable, cost_table
 from dse.errors import InfeasibleError, SpecError, TimeLimitError
-from dse.evaluation.influence import influence, is_of_workload
+from dse.evaluation.influence import influence
 from dse.evaluation.uncertainty import BAND, SIGMAS, Spread, sampled_values, stated_spreads
 from dse.mapping.goal import Goal
 from dse.mapping.limits import MappingLimits
@@ -22,7 +22,7 @@ from dse.mapping.model import Mapping
 from dse.mapping.problem import MappingProblem, mapping_problem
 from dse.mapping.solve import solve_problem
 from dse.spec.architecture import Architecture
-from dse.workload.build import Workload
+from dse.workload.build import Workload, is_of_workload
 
 Array = NDArray[np.float64]
 

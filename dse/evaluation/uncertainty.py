@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from dse.cost.band import energy_band_factor
 from dse.cost.crossbar_components import COMPONENTS
-from dse.evaluation.influence import ROUNDING, Influence, evaluate_with, influence, is_of_workload, origin_at
+from dse.evaluation.influence import ROUNDING, Influence, evaluate_with, influence, origin_at
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.quantity import Number
 from dse.spec.values import number_at
 from dse.units import at_point
-from dse.workload.build import Workload
+from dse.workload.build import Workload, is_of_workload
 
 # n uncertain inputs, S samples; design points: 1 nominal, 2 n one at a time, S samples
 

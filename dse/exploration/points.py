@@ -10,12 +10,12 @@ import pandas as pd
 
 from dse.errors import Problem, SpecError
 from dse.spec.node import Plain
+from dse.workload.build import WORKLOAD_ROOTS
 
 Value = float | int | str | bool
 MAX_POINTS: Final = 5_000_000
 ROOTS: Final = ("analog_cores", "digital_units", "dies", "links", "memories", "composition", "micro_batches", "limits")
 """First parts of the paths that belong to the architecture."""
-WORKLOAD_ROOTS: Final = ("scenario", "routing")
 DIGITAL_FRACTION: Final = "mapping.digital_fraction"
 
 

@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dse.evaluation.limits import LimitUse, limit_uses
-from dse.evaluation.points import evaluate_points
+from dse.evaluation.points import design_with, evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.exploration.metrics import METRICS
-from dse.exploration.points import DIGITAL_FRACTION, ROOTS, is_structural
+from dse.exploration.points import DIGITAL_FRACTION, is_structural
 from dse.exploration.space import Space
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
@@ -70,11 +70,7 @@ def design_points(space: Space, rows: pd.DataFrame) -> tuple[Architecture, Workl
             values[path] = first.item() if isinstance(first, np.generic) else first
         else:
             values[path] = column
-    of_arch = {path: value for path, value in values.items() if path.split(".")[0] in ROOTS}
-    of_workload = {path: value for path, value in values.items() if path not in of_arch}
-    arch = space.architecture.with_values(of_arch) if of_arch else space.architecture
-    workload = space.workload.with_values(of_workload) if of_workload else space.workload
-    return arch, workload
+    return design_with(space.architecture, space.workload, values)
 
 
 def evaluate_rows(space: Space, rows: pd.DataFrame, mapping: Mapping, share: float) -> tuple[pd.DataFrame, Evaluation]:

@@ -10,18 +10,18 @@ import pandas as pd
 
 from dse.errors import DseError, InfeasibleError, Problem, SpecError
 from dse.evaluation.limits import check_limits
-from dse.evaluation.points import evaluate_points
+from dse.evaluation.points import design_with, evaluate_points
 from dse.evaluation.uncertainty import METRICS
 from dse.exploration.accuracy import is_noise_path
 from dse.exploration.effect import TOLERANCE, cost_remark, useful_paths
-from dse.exploration.points import DIGITAL_FRACTION, WORKLOAD_ROOTS, Value
+from dse.exploration.points import DIGITAL_FRACTION, Value
 from dse.exploration.space import Space
 from dse.mapping.model import Mapping as Placement
 from dse.spec.architecture import Architecture, spec_fields
 from dse.spec.node import OVERRIDE
 from dse.spec.suggest import did_you_mean
 from dse.spec.values import value_at
-from dse.workload.build import Workload
+from dse.workload.build import WORKLOAD_ROOTS, Workload, is_of_workload
 
 Mapper = Callable[[Architecture, Workload, float | None], Placement]
 """Places the blocks of a design; the last argument is a digital fraction, None where none is asked for."""
@@ -69,10 +69,8 @@ def row_of(variant: Variant, arch: Architecture, workload: Workload, mapper: Map
         fraction = float(value) if isinstance(value, int | float) else None
         if fraction is None:
             raise SpecError(f"{DIGITAL_FRACTION}: must be a share in [0, 1] (got {value!r})")
-    elif root in WORKLOAD_ROOTS:
-        workload = workload.with_values({path: value})
-    elif root in spec_fields(arch):
-        arch = arch.with_values({path: value})
+    elif is_of_workload(path) or root in spec_fields(arch):
+        arch, workload = design_with(arch, workload, {path: value})
     else:
         known = (*spec_fields(arch), *WORKLOAD_ROOTS)
         hint = did_you_mean(root, known) or f"; a path begins with one of {', '.join(known)}"
@@ -119,7 +117,7 @@ def require_effects(arch: Architecture, workload: Workload, frame: pd.DataFrame)
 
 def owner_of(arch: Architecture, workload: Workload, path: str) -> Architecture | Workload:
     """What a path leads into."""
-    return workload if path.split(".", maxsplit=1)[0] in WORKLOAD_ROOTS else arch
+    return workload if is_of_workload(path) else arch
 
 
 def blank(variant: Variant) -> dict[str, Any]:

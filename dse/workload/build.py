@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,9 @@ from dse.workload.score_order import score_places
 
 if TYPE_CHECKING:
     import pandas as pd
+
+WORKLOAD_ROOTS: Final = ("scenario", "routing")
+"""First parts of the paths at which a workload takes other values."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -101,6 +104,11 @@ class Workload:
             scores: columns kind, layer, expert, score; as ``score_blocks`` gives it.
         """
         return replace(self, score_places=score_places(scores, self.model))
+
+
+def is_of_workload(path: str) -> bool:
+    """Whether a path leads into the workload, not into the architecture."""
+    return path.split(".", maxsplit=1)[0] in WORKLOAD_ROOTS
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dse import Mapping, load_architecture, load_workload
 from dse.cost.option import is_allowed, list_options
-from dse.evaluation.points import evaluate_points
+from dse.evaluation.points import design_with, evaluate_points
 
 FOLDER = tempfile.TemporaryDirectory(prefix="laws")
 TIMES = int(os.environ.get("LAWS_TIMES", "1"))
@@ -61,10 +61,7 @@ class Design:
 
     def changed(self, values):
         """The same mapping where values at dotted paths differ; an array is one value per design point."""
-        of_workload = {p: v for p, v in values.items() if p.split(".")[0] in ("scenario", "routing")}
-        of_arch = {p: v for p, v in values.items() if p not in of_workload}
-        arch = self.arch.with_values(of_arch) if of_arch else self.arch
-        work = self.work.with_values(of_workload) if of_workload else self.work
+        arch, work = design_with(self.arch, self.work, values)
         return evaluate_points(arch, work, self.mapping)
 
 
