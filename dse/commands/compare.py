@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from dse.commands.inputs import Pair, chosen_mapping, load_pair
+from dse.commands.inputs import architecture_or_result, chosen_mapping, require_architecture
 from dse.commands.output import emit, output_file, write_document
-from dse.errors import SpecError
 from dse.evaluation.run import evaluate
 from dse.exploration.compare import difference, input_changes, objections, require_comparable
 from dse.exploration.outcome import Outcome, input_values, load_outcome, outcome_of
@@ -17,6 +15,7 @@ from dse.report.compare import comparison_text
 def run(arguments: argparse.Namespace) -> int:
     """Prints what differs; refuses what is not comparable unless ``--anyway`` is given."""
     file = output_file(arguments.output, "comparison.json")
+    require_architecture(arguments, [arguments.before, arguments.after])
     before, after = (read(arguments, text) for text in (arguments.before, arguments.after))
     if not arguments.anyway:
         require_comparable(before, after)
@@ -40,20 +39,10 @@ def read(arguments: argparse.Namespace, text: str) -> Outcome:
     """A stored result, or with ``--workload`` the evaluation of an architecture.
 
     Raises:
-        SpecError: an architecture without ``--workload``, or a result with it.
+        SpecError: an architecture without ``--workload``, or no such result.
     """
-    path = Path(text.partition("#")[0])
-    is_result = path.is_dir() or path.suffix == ".json"
-    if is_result:
-        if not path.exists():
-            raise SpecError(f"{text}: no such file; `dse evaluate ARCH WORKLOAD -o {text}` writes it")
+    pair = architecture_or_result(arguments, text, verb="compare")
+    if pair is None:
         return load_outcome(text)
-    if arguments.workload is None:
-        raise SpecError(
-            f"{text}: neither a .json of `dse evaluate -o` nor a run folder; to compare architectures give "
-            "--workload WORKLOAD"
-        )
-    arguments.architecture = text
-    pair: Pair = load_pair(arguments)
     evaluation = evaluate(pair.arch, pair.workload, chosen_mapping(arguments, pair).mapping)
     return outcome_of(evaluation, pair.arch.name, input_values(pair.arch, pair.workload))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import NamedTuple
 
-from dse.commands.inputs import chosen_mapping, load_pair
+from dse.commands.inputs import architecture_or_result, chosen_mapping, require_architecture
 from dse.commands.output import emit, output_file, write_document
-from dse.errors import SpecError
 from dse.evaluation.explain import Explanation, explain_design
 from dse.exploration.opened import explanation_of_result
 from dse.report.explain_text import explanation_text
@@ -42,19 +40,13 @@ def read(arguments: argparse.Namespace) -> Found:
     """The explanation of a stored result, or with ``--workload`` of an architecture.
 
     Raises:
-        SpecError: neither a result nor an architecture with a workload.
+        SpecError: neither a result nor an architecture with a workload, or a result with options of an architecture.
     """
     text = arguments.result
-    path = Path(text.partition("#")[0])
-    if path.is_dir() or path.suffix == ".json":
+    require_architecture(arguments, [text])
+    pair = architecture_or_result(arguments, text, verb="explain")
+    if pair is None:
         return Found(text, explanation_of_result(text))
-    if arguments.workload is None:
-        raise SpecError(
-            f"{text}: neither a .json of `dse evaluate -o` nor a run folder; to explain an architecture give "
-            "--workload WORKLOAD"
-        )
-    arguments.architecture = text
-    pair = load_pair(arguments)
     chosen = chosen_mapping(arguments, pair)
     return Found(
         f"{pair.arch.name} x {pair.workload.name}; {chosen.how}",

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from dse.commands.output import tell
 from dse.cost.table import cost_table
 from dse.errors import Problem, SpecError
+from dse.exploration.stored import is_stored
 from dse.mapping.baseline import Rule, rule_mapping
 from dse.mapping.model import Mapping as BlockMapping
 from dse.mapping.model import load_mapping
@@ -26,6 +27,8 @@ from dse.spec.scenario import WorkloadSpec
 from dse.spec.suggest import did_you_mean
 from dse.workload.build import Workload, load_workload
 
+OF_ARCHITECTURE: Final = ("workload", "set", "rule", "digital_fraction", "pin")
+"""Options that say which design of an architecture is meant."""
 SOLVER_LIMIT_S: Final = 60.0
 """Limit of the solver where the command's own limit is not set [s]."""
 
@@ -55,6 +58,37 @@ def load_pair(arguments: argparse.Namespace) -> Pair:
         load_architecture(arguments.architecture, of_architecture),
         with_load_order(load_workload(arguments.workload, of_workload)),
     )
+
+
+def architecture_or_result(arguments: argparse.Namespace, text: str, *, verb: str) -> Pair | None:
+    """The architecture that a text names, with ``--workload``; None where it names a stored result.
+
+    Raises:
+        SpecError: an architecture without ``--workload``, or every problem of its files.
+    """
+    if is_stored(text):
+        return None
+    if arguments.workload is None:
+        raise SpecError(
+            f"{text}: neither a .json of `dse evaluate -o` nor a run folder; to {verb} an architecture give "
+            "--workload WORKLOAD"
+        )
+    arguments.architecture = text
+    return load_pair(arguments)
+
+
+def require_architecture(arguments: argparse.Namespace, texts: Sequence[str]) -> None:
+    """Refuses options of an architecture where every text names a stored result.
+
+    Raises:
+        SpecError: the results are as they were stored.
+    """
+    given = [f"--{name.replace('_', '-')}" for name in OF_ARCHITECTURE if getattr(arguments, name)]
+    if given and all(map(is_stored, texts)):
+        what = f"{texts[0]} is a stored result" if len(texts) == 1 else f"{' and '.join(texts)} are stored results"
+        raise SpecError(
+            f"{given[0]}: {what}, costed with what it was made of; drop the option, or give an architecture"
+        )
 
 
 def split_sets(texts: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -13,7 +11,7 @@ import pandas as pd
 from dse.errors import SpecError
 from dse.evaluation.result import Evaluation
 from dse.exploration.metrics import METRICS
-from dse.exploration.study import Study
+from dse.exploration.stored import RunPoint, read_stored
 from dse.spec.architecture import Architecture, spec_fields
 from dse.spec.values import flat_values
 from dse.units import at_point
@@ -109,31 +107,21 @@ def load_outcome(text: str) -> Outcome:
     Raises:
         SpecError: neither, or a point that the run does not open.
     """
-    path, _, point = text.partition("#")
-    if Path(path).is_dir():
-        return outcome_of_run(Path(path), point, text)
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise SpecError(f"{path}:{error.lineno}:{error.colno}: not a JSON file: {error.msg}") from None
-    if not isinstance(document, dict):
-        raise SpecError(f"{path}: not a result of `dse evaluate -o`")
-    return outcome_of_document(document, path)
+    found = read_stored(text)
+    return outcome_of_run(found) if isinstance(found, RunPoint) else outcome_of_document(found, text)
 
 
-def outcome_of_run(folder: Path, point: str, name: str) -> Outcome:
-    """The outcome of one design of a run folder; without a point the reference of the run.
+def outcome_of_run(found: RunPoint) -> Outcome:
+    """The outcome of one design of a run folder.
 
     Raises:
-        SpecError: no such design, or one whose parts the run did not keep.
+        SpecError: a design whose parts the run did not keep.
     """
-    study = Study.load(folder)
+    folder, study, chosen = found
     kept = sorted({int(p) for p in study.frames["breakdown"]["point"]})
-    if point and not point.isdecimal():
-        raise SpecError(f"{name}: after # comes the number of a point (got {point!r})")
-    chosen = int(point) if point else study.manifest["reference_point"]
     if chosen not in kept:
-        raise SpecError(f"{name}: the run keeps the parts of points {', '.join(map(str, kept))}; choose one of them")
+        said = ", ".join(map(str, kept))
+        raise SpecError(f"{folder}#{chosen}: the run keeps the parts of points {said}; choose one of them")
     row = study.points.loc[[chosen]].iloc[0].to_dict()
     frames = {key: study.frames[key] for key in ("breakdown", "stages", "area")}
     frames["bytes_per_token"] = study.frames["traffic"]

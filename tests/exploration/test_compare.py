@@ -97,7 +97,25 @@ def test_points_of_a_run_are_compared_by_number(dse_at):
     assert [d["path"] for d in json.loads(out)["inputs"]] == ["mapping.digital_fraction"]
     code, _, err = dse_at("compare", "run#0", "run#99")
     assert code == 2
-    assert "run#99: the run keeps the parts of points 0, 1; choose one of them" in err
+    assert "run#99: the run has points 0 to 1 (asked for 99)" in err
+
+
+def test_a_point_whose_parts_a_run_did_not_keep_is_refused_with_those_it_kept(dse_at):
+    # by hand: less bandwidth is slower, idles longer and saves no area, so point 0 is off every front
+    dse_at(
+        "explore", "tiny_edge", "tiny_moe", "--set", "memories.lpddr.bandwidth_bytes_per_ns=10,20", "-o", "run", "-q"
+    )
+    code, _, err = dse_at("compare", "run#0", "run#1")
+    assert code == 2
+    assert "run#0: the run keeps the parts of points 1; choose one of them" in err
+
+
+def test_a_run_without_a_feasible_point_asks_for_the_number_of_one(dse_at):
+    sets = ("--set", "scenario.batch=1,8", "--limit", "max_power_mw=0.001")
+    dse_at("explore", "tiny_edge", "tiny_moe", *sets, "-o", "run", "-q")
+    code, _, err = dse_at("compare", "run", "run")
+    assert code == 2
+    assert "run: no point of the run is feasible; name one by its number, e.g. run#0" in err
 
 
 def test_other_energy_boundaries_are_refused_and_explained_without_anyway(dse_at):
@@ -138,6 +156,7 @@ def test_another_way_of_counting_digital_energy_is_remarked(dse_at):
         (("bad.json", "bad.json"), "bad.json:1:2: not a JSON file"),
         (("other.json", "other.json"), "other.json: not a result of `dse evaluate --json`"),
         (("list.json", "list.json"), "list.json: not a result of `dse evaluate -o`"),
+        (("list.json", "bad.json", "--rule", "random"), "--rule: list.json and bad.json are stored results"),
     ],
 )
 def test_what_is_no_result_is_said_so(dse_at, tmp_path, words, said):

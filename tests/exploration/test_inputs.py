@@ -8,6 +8,7 @@ import pytest
 
 from dse import Space, Study, explore, load_architecture, load_workload
 from dse.exploration.opened import design_of_point, explanation_of_result
+from dse.exploration.stored import run_point
 from dse.report.html import write_report
 
 SHIPPED = Path(__file__).resolve().parents[2] / "workloads"
@@ -64,7 +65,7 @@ def test_a_run_on_a_core_of_a_table_file_opens_where_the_file_is_gone(place):
     )
     moved = run_of(place, architecture="own_arch.yaml")
     points = Study.load(moved).points
-    arch, _, _ = design_of_point(moved, "0", "run#0")
+    arch, _, _ = design_of_point(run_point(moved, "0"))
     assert len(arch.core("pcm").cost.points) == 4
     value = explanation_of_result(f"{moved}#0").tree(METRIC).value
     assert value == pytest.approx(points.loc[0, METRIC], rel=1e-12)
