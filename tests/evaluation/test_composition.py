@@ -1,67 +1,25 @@
 """How times of core groups, stages and micro-batches add up, worked by hand on two layers with round numbers."""
 
-import json
-
 import numpy as np
 import pytest
+from two_layers import first_expert_analog, machine_text, workload_of_two_layers
 
 from dse import evaluate, load_architecture, load_workload, rule_mapping, score_blocks
-from dse.cost.option import Option
 from dse.errors import SpecError
 from dse.evaluation.limits import limit_uses
 from dse.evaluation.points import evaluate_points
-from dse.mapping.model import Mapping
-
-HAND = """
-name: hand
-energy_boundary: package
-composition: serial
-micro_batches: 2
-dies: [{name: soc, count: 1, node_nm: 14, fixed_area_mm2: 1}]
-analog_cores:
-  - name: pcm
-    die: soc
-    tiles_per_die: 1000
-    tiers_per_tile: 1
-    rows: 4
-    cols: 4
-    device: devices/pcm_generic.yaml
-    dac: {bits: 8, range: {mode: static, method: abs_max}}
-    adc: {bits: 8, per_tile: 4, range: {mode: static, method: abs_max}}
-    cost: {model: lumped, mvm: {latency_ns: 10, energy_pj: 3}, tile_area_mm2: 0.01}
-    idle: {on_mw: 0}
-digital_units:
-  - name: npu
-    die: soc
-    units_per_die: 1
-    peak_ops_per_ns: {fp16: 2}
-    utilisation: {compute_fraction: 1, bandwidth_fraction: 1}
-    launch_ns: 0
-    precisions: [fp16]
-    memory: dram
-    energy: {model: per_operation, op_pj: {fp16: 1}, idle_mw: 0}
-    area_mm2: 1
-memories: [{name: dram, capacity_bytes: 1.0e+6, bandwidth_bytes_per_ns: 1000, energy_pj_per_bit: 0}]
-"""
-MODEL = dict(name="two layers", d_model=4, n_layers=2, n_heads=1, n_kv_heads=1, head_dim=4, vocab_size=8, n_experts=2,
-             top_k=2, d_expert=4)  # fmt: skip
 
 
 @pytest.fixture
 def by_hand(tmp_path):
     """Evaluates two layers: expert 0 on analog tiles, all other blocks on the digital unit."""
-    (tmp_path / "a.yaml").write_text(HAND)
-    scenario = {"phase": "decode", "batch": 1, "context_tokens": 0}
-    (tmp_path / "w.yaml").write_text(json.dumps({"name": "w", "model": MODEL, "scenario": scenario}))
+    (tmp_path / "a.yaml").write_text(machine_text(top="composition: serial\nmicro_batches: 2"))
 
     def run(composition, batch=1, **changed):
         overrides = {"composition": composition} | {PATHS[name]: value for name, value in changed.items()}
         arch = load_architecture(tmp_path / "a.yaml", overrides)
-        workload = load_workload(tmp_path / "w.yaml", {"scenario.batch": batch})
-        npu, pcm = Option("npu", "fp16"), Option("pcm", "analog")
-        placement = {b.name: pcm if b.expert == 0 else npu for b in workload.blocks if b.kind != "embedding"}
-        mapping = Mapping(placement=placement, objective="by hand", value=0, bound=0, status="rule")
-        return evaluate(arch, workload, mapping)
+        workload = workload_of_two_layers(tmp_path, overrides={"scenario.batch": batch})
+        return evaluate(arch, workload, first_expert_analog(workload))
 
     return run
 

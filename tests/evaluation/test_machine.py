@@ -1,56 +1,17 @@
 """Networks, hand-off, gating, refresh, spares, packages and warnings in an evaluation, worked by hand."""
 
-import json
-
 import numpy as np
 import pytest
+from two_layers import first_expert_analog, machine_text, placed, workload_of_two_layers
 
 from dse import cost_table, evaluate, load_architecture, load_workload, rule_mapping, score_blocks
-from dse.cost.option import Option
 from dse.errors import InfeasibleError
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.source import sourced_breakdown
-from dse.mapping.model import Mapping
 from dse.mapping.pack import pack
 from dse.mapping.solve import solve_mapping
 from dse.sensitivity.options import option_scores
 
-HAND = """
-name: hand
-energy_boundary: package
-composition: serial
-dies: [{name: soc, count: 1, node_nm: 14, fixed_area_mm2: 1}]
-analog_cores:
-  - name: pcm
-    die: soc
-    tiles_per_die: 16
-    tiers_per_tile: 1
-    rows: 4
-    cols: 4
-    device: devices/pcm_generic.yaml
-    weight: {scheme: differential, devices: 2}
-    dac: {bits: 8, range: {mode: static, method: abs_max}}
-    adc: {bits: 8, per_tile: 4, range: {mode: static, method: abs_max}}
-    cost: {model: lumped, mvm: {latency_ns: 10, energy_pj: 3}, tile_area_mm2: 0.01}
-    idle: IDLE
-    program: PROGRAM
-digital_units:
-  - name: npu
-    die: soc
-    units_per_die: 1
-    peak_ops_per_ns: {fp16: 2}
-    utilisation: {compute_fraction: 1, bandwidth_fraction: 1}
-    launch_ns: 0
-    precisions: [fp16]
-    memory: dram
-    energy: {model: per_operation, op_pj: {fp16: 1}, idle_mw: 0}
-    area_mm2: 1
-memories: [{name: dram, capacity_bytes: 1.0e+6, bandwidth_bytes_per_ns: 1000, energy_pj_per_bit: 0}]
-links: LINKS
-"""
-MODEL = dict(name="two layers", d_model=4, n_layers=2, n_heads=1, n_kv_heads=1, head_dim=4, vocab_size=8, n_experts=2,
-             top_k=2, d_expert=4)  # fmt: skip
-WORKLOAD = {"name": "w", "model": MODEL, "scenario": {"phase": "decode", "batch": 1, "context_tokens": 0}}
 MESH = "[{within: soc, topology: mesh, hop_ns: 1, bandwidth_bytes_per_ns: 4, energy_pj_per_bit_hop: 0.1}]"
 PROGRAM = "{pulse_ns: 10, energy_pj_per_cell: 1, iterations: 5, endurance_cycles: 100%s}"
 GATED = "{on_mw: 2, gated_mw: 0.5, wake_pj: 7, wake_ns: 3, gating: per_layer, wake: %s}"
@@ -63,14 +24,12 @@ def design(tmp_path):
     """Evaluates one token through two layers whose first expert is analog: 3 crossbars a layer."""
 
     def run(idle="{on_mw: 0}", program="null", links="[]"):
-        text = HAND.replace("IDLE", idle).replace("LINKS", links)
-        text = text.replace("    program: PROGRAM\n", "" if program == "null" else f"    program: {program}\n")
-        (tmp_path / "a.yaml").write_text(text.replace("    idle: null\n", ""))
-        (tmp_path / "w.yaml").write_text(json.dumps(WORKLOAD))
-        arch, workload = load_architecture(tmp_path / "a.yaml"), load_workload(tmp_path / "w.yaml")
-        pcm, npu = Option("pcm", "analog"), Option("npu", "fp16")
-        placement = {b.name: pcm if b.expert == 0 else npu for b in workload.blocks if b.kind != "embedding"}
-        return evaluate(arch, workload, Mapping(placement=placement, objective="", value=0, bound=0, status="rule"))
+        given = {"idle": idle, "program": program}
+        core = "\n".join(f"{key}: {value}" for key, value in given.items() if value != "null")
+        text = machine_text(tiles_per_die=16, core=core, top=f"composition: serial\nlinks: {links}")
+        (tmp_path / "a.yaml").write_text(text)
+        workload = workload_of_two_layers(tmp_path)
+        return evaluate(load_architecture(tmp_path / "a.yaml"), workload, first_expert_analog(workload))
 
     return run
 
@@ -93,7 +52,6 @@ def test_a_mesh_adds_hops_and_the_load_of_its_busiest_link(design):
 def test_no_link_is_busy_for_longer_than_the_run(tmp_path, design):
     design(links=MESH)
     arch = load_architecture(tmp_path / "a.yaml", {"links.soc.bandwidth_bytes_per_ns": 0.01})
-    pcm, npu = Option("pcm", "analog"), Option("npu", "fp16")
     scenarios = (
         {"phase": "generate", "batch": 3, "prompt_tokens": 5, "new_tokens": 4},
         [{"name": "a", "weight": 1, "phase": "prefill", "batch": 2, "prompt_tokens": 7},
@@ -102,10 +60,8 @@ def test_no_link_is_busy_for_longer_than_the_run(tmp_path, design):
     # by hand: 36 bytes of which half cross the busiest link, in 2 layers: 3 600 ns a token at 0.01 byte/ns;
     # a mix is the mean of its six steps
     for scenario, tokens in zip(scenarios, (3 * 5 + 3 * 4, (2 * 7 + 5 * 1) / 6), strict=True):
-        (tmp_path / "w.yaml").write_text(json.dumps(WORKLOAD | {"scenario": scenario}))
-        workload = load_workload(tmp_path / "w.yaml")
-        placement = {b.name: pcm if b.expert == 0 else npu for b in workload.blocks if b.kind != "embedding"}
-        run = evaluate(arch, workload, Mapping(placement=placement, objective="", value=0, bound=0, status="rule"))
+        workload = workload_of_two_layers(tmp_path, scenario)
+        run = evaluate(arch, workload, first_expert_analog(workload))
         worst, whole = run.machine.worst_link, float(run.latency_ns[0])
         assert worst.load_fraction == pytest.approx(worst.busy_ns / whole)
         assert worst.load_fraction < 1
@@ -121,9 +77,7 @@ def test_routers_take_area_where_it_is_stated(design):
 def test_the_packed_mapping_names_the_busiest_link_of_the_mesh(tmp_path, design):
     design(links=MESH)
     arch, workload = load_architecture(tmp_path / "a.yaml"), load_workload(tmp_path / "w.yaml")
-    pcm, npu = Option("pcm", "analog"), Option("npu", "fp16")
-    placement = {b.name: pcm if b.expert == 0 else npu for b in workload.blocks if b.kind != "embedding"}
-    mapping = pack(Mapping(placement=placement, objective="", value=0, bound=0, status="rule"), arch, workload)
+    mapping = pack(first_expert_analog(workload), arch, workload)
     # by hand: 6 slices on tiles 0 to 5 of a 4 x 4 mesh, the port at column 1: columns 2 and 3 of row 0 are 2 of 6
     # tiles, more than column 0 (tiles 0 and 4: 2 of 6) or tile 5 above the port; the first of equals is named
     worst = evaluate(arch, workload, mapping).machine.worst_link
@@ -301,9 +255,7 @@ def test_missing_idle_power_of_many_tiles_is_warned_of(design, tmp_path):
     text = (tmp_path / "a.yaml").read_text().replace("tiles_per_die: 16", "tiles_per_die: 1001")
     (tmp_path / "a.yaml").write_text(text)
     arch, workload = load_architecture(tmp_path / "a.yaml"), load_workload(tmp_path / "w.yaml")
-    npu = Option("npu", "fp16")
-    placement = {b.name: npu for b in workload.blocks if b.kind != "embedding"}
-    found = evaluate(arch, workload, Mapping(placement=placement, objective="", value=0, bound=0, status="rule"))
+    found = evaluate(arch, workload, placed(workload, lambda block: False))
     (warning,) = found.to_dict()["warnings"]
     assert warning.startswith("analog_cores.pcm.idle is left out, so that 1001 tiles draw no power")
 
