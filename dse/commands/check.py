@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 
 from dse.commands.output import json_text, problem_document, tell
-from dse.cost.tile import tile_of
+from dse.cost.tile import tiles_of
 from dse.cost.warnings import architecture_warnings
 from dse.errors import Problem, SpecError
 from dse.spec.architecture import Architecture
@@ -52,8 +52,8 @@ def checked(name: str) -> Checked:
     try:
         kind = file_kind(name)
         loaded = load_any(name)
-        warnings = architecture_warnings(loaded) if isinstance(loaded, Architecture) else ()
         read_behind(loaded)
+        warnings = architecture_warnings(loaded) if isinstance(loaded, Architecture) else ()
     except SpecError as error:
         return Checked(name, kind, error.problems)
     return Checked(name, kind, (), warnings)
@@ -68,5 +68,4 @@ def read_behind(loaded: object) -> None:
     if isinstance(loaded, LoadedWorkload):
         workload_of(loaded)
     if isinstance(loaded, Architecture):
-        for core in loaded.analog_cores:
-            tile_of(core)
+        tiles_of(loaded)

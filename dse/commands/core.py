@@ -8,6 +8,7 @@ from dse.commands.output import emit, output_file, write_document
 from dse.errors import SpecError
 from dse.report.core import core_document, core_text
 from dse.spec.load import load_architecture
+from dse.spec.provenance import located
 from dse.spec.suggest import did_you_mean
 
 
@@ -21,7 +22,10 @@ def run(arguments: argparse.Namespace) -> int:
     name = arguments.core or next(iter(cores))
     if name not in cores:
         raise SpecError(f"{arch.name} has no analog core {name!r}{did_you_mean(name, cores)}")
-    document = core_document(arch, cores[name], arguments.rows_used, arguments.cols_used)
+    try:
+        document = core_document(arch, cores[name], arguments.rows_used, arguments.cols_used)
+    except SpecError as error:
+        raise SpecError(located(error.problems, arch.provenance)) from None
     write_document(arguments, file, document)
     emit(arguments, document, lambda: core_text(document))
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -22,8 +22,8 @@ from dse.cost.option import (
     option_cost,
 )
 from dse.cost.power import standing_power_mw
-from dse.cost.tile import tile_of
-from dse.spec.architecture import Architecture
+from dse.cost.tile import tiles_of
+from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit
 from dse.spec.values import n_points
 from dse.units import Quantity
 from dse.workload.blocks import BlockClass
@@ -137,63 +137,69 @@ def cost_table(arch: Architecture, workload: Workload, *, only: Collection[tuple
         SpecError: a digital unit lists no peak rate wide enough for the numbers it must compute with.
     """
     steps = all_steps(workload)
-    options = list_options(arch)
-    tiles = {core.name: tile_of(core) for core in arch.analog_cores}
-    entries = [
+    options, tiles = list_options(arch), tiles_of(arch)
+    rows = [
         [
             option_cost(arch, steps[0].workload, c, o, tiles) if only is None or (b, i) in only else OptionCost()
             for i, o in enumerate(options)
         ]
         for b, c in enumerate(workload.classes)
     ]
-    present = {component for row in entries for e in row for component in e.visit_pj}
-    once = {component for row in entries for e in row for component in e.activation_pj}
-    standing = standing_power_mw(arch)
-    capacity = least_capacity(arch, steps)
-    points = max(n_points(arch), n_points(workload))
-
-    def stack(number: Callable[[OptionCost], Quantity]) -> Array:
-        cells = [[np.asarray(number(e), np.float64) for e in row] for row in entries]
-        table = np.zeros((len(cells), len(options), 1 if all(c.ndim == 0 for row in cells for c in row) else points))
-        for b, row in enumerate(cells):
-            for i, cell in enumerate(row):
-                if cell.ndim or cell:
-                    table[b, i] = cell
-        return np.moveaxis(np.broadcast_to(table, (*table.shape[:2], points)), 2, 0)
-
-    def spread(value: Quantity) -> Array:
-        return np.broadcast_to(np.asarray(value, np.float64), (points,))
-
-    def of_visit(component: str) -> Callable[[OptionCost], Quantity]:
-        return lambda e: e.visit_pj.get(component, 0.0)
-
-    def of_activation(component: str) -> Callable[[OptionCost], Quantity]:
-        return lambda e: e.activation_pj.get(component, 0.0)
-
+    entries = Entries(rows, max(n_points(arch), n_points(workload)))
+    groups: tuple[AnalogCore | DigitalUnit, ...] = (*arch.analog_cores, *arch.digital_units)
     return CostTable(
         classes=workload.classes,
         options=options,
         allowed=np.array([[is_allowed(arch, steps[0].workload, c, o) for o in options] for c in workload.classes]),
-        upkeep_pj_per_step=stack(lambda e: e.upkeep_pj),
-        visit_parts_pj={c: stack(of_visit(c)) for c in VISIT_COMPONENTS if c in present},
-        activation_parts_pj={c: stack(of_activation(c)) for c in ACTIVATION_COMPONENTS if c in once},
-        compute_ns_per_visit=stack(lambda e: e.compute_ns),
-        fetch_ns_per_activation=stack(lambda e: e.fetch_ns),
-        buffer_ns_per_visit=stack(lambda e: e.buffer_ns),
-        held_ns_per_activation=stack(lambda e: e.held_ns),
-        path_ns=stack(lambda e: e.path_ns),
-        fixed_ns=stack(lambda e: e.fixed_ns),
-        launch_ns_per_activation=stack(lambda e: e.launch_ns),
-        link_ns_per_visit=stack(lambda e: e.link_ns),
-        host_ns_per_visit=stack(lambda e: e.host_ns),
-        units=stack(lambda e: e.units),
-        bytes=stack(lambda e: e.n_bytes),
-        resource={g.name: g.name for g in arch.analog_cores} | {u.name: u.memory for u in arch.digital_units},
-        capacity_units={name: spread(value) for name, value in capacity.items()},
-        is_analog={g.name: True for g in arch.analog_cores} | {u.name: False for u in arch.digital_units},
+        upkeep_pj_per_step=entries.array(lambda e: e.upkeep_pj),
+        visit_parts_pj=entries.parts(lambda e: e.visit_pj, VISIT_COMPONENTS),
+        activation_parts_pj=entries.parts(lambda e: e.activation_pj, ACTIVATION_COMPONENTS),
+        compute_ns_per_visit=entries.array(lambda e: e.compute_ns),
+        fetch_ns_per_activation=entries.array(lambda e: e.fetch_ns),
+        buffer_ns_per_visit=entries.array(lambda e: e.buffer_ns),
+        held_ns_per_activation=entries.array(lambda e: e.held_ns),
+        path_ns=entries.array(lambda e: e.path_ns),
+        fixed_ns=entries.array(lambda e: e.fixed_ns),
+        launch_ns_per_activation=entries.array(lambda e: e.launch_ns),
+        link_ns_per_visit=entries.array(lambda e: e.link_ns),
+        host_ns_per_visit=entries.array(lambda e: e.host_ns),
+        units=entries.array(lambda e: e.units),
+        bytes=entries.array(lambda e: e.n_bytes),
+        resource={g.name: g.memory if isinstance(g, DigitalUnit) else g.name for g in groups},
+        capacity_units={name: entries.spread(value) for name, value in least_capacity(arch, steps).items()},
+        is_analog={g.name: not isinstance(g, DigitalUnit) for g in groups},
         host=host_unit(arch).name,
-        standing_power_mw=spread(standing),
+        standing_power_mw=entries.spread(standing_power_mw(arch)),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """Costs of every block class under every option, before they become arrays."""
+
+    rows: list[list[OptionCost]]
+    """A row per block class, in it an entry per option."""
+    points: int
+
+    def array(self, number: Callable[[OptionCost], Quantity]) -> Array:
+        """One number of every entry, (P, B, O); a view without copies where all designs share it."""
+        cells = [[np.asarray(number(e), np.float64) for e in row] for row in self.rows]
+        is_shared = all(c.ndim == 0 for row in cells for c in row)
+        table = np.zeros((len(cells), len(cells[0]), 1 if is_shared else self.points))
+        for b, row in enumerate(cells):
+            for i, cell in enumerate(row):
+                if cell.ndim or cell:
+                    table[b, i] = cell
+        return np.moveaxis(np.broadcast_to(table, (*table.shape[:2], self.points)), 2, 0)
+
+    def parts(self, of: Callable[[OptionCost], Mapping[str, Quantity]], order: Iterable[str]) -> dict[str, Array]:
+        """Component → its energy in every entry, (P, B, O); components that no entry has are left out."""
+        present = {component for row in self.rows for e in row for component in of(e)}
+        return {c: self.array(lambda e, c=c: of(e).get(c, 0.0)) for c in order if c in present}  # type: ignore[misc]
+
+    def spread(self, value: Quantity) -> Array:
+        """A number of the whole architecture, (P,)."""
+        return np.broadcast_to(np.asarray(value, np.float64), (self.points,))
 
 
 def cell(table: Array, block_class: int, option: int) -> Quantity:

@@ -13,8 +13,11 @@ from dse.cost.crossbar_components import Use
 from dse.cost.operating_point import point_of_core
 from dse.cost.operating_table import read_operating_table
 from dse.cost.tile_formulas import Remainder, area_at, energy_at, time_at, time_parts_at
+from dse.errors import Problem, SpecError
 from dse.spec.analog_core import AnalogCore
+from dse.spec.architecture import Architecture
 from dse.spec.core_cost import ComponentsCost, LumpedCost
+from dse.spec.provenance import located
 from dse.units import Quantity
 from dse.workload.blocks import Matrix
 
@@ -138,6 +141,24 @@ def tile_of(core: AnalogCore) -> Tile:
     """
     cost = core.cost
     return Tile(core, calibrated(core, cost) if isinstance(cost, ComponentsCost) else Remainder())
+
+
+def tiles_of(arch: Architecture) -> dict[str, Tile]:
+    """The tile of every core group, by its name.
+
+    Raises:
+        SpecError: a calibration that its formulas cannot meet, of every core, with its place in the file.
+    """
+    tiles: dict[str, Tile] = {}
+    problems: list[Problem] = []
+    for core in arch.analog_cores:
+        try:
+            tiles[core.name] = tile_of(core)
+        except SpecError as error:
+            problems += located(error.problems, arch.provenance)
+    if problems:
+        raise SpecError(problems)
+    return tiles
 
 
 def mvm_cost(core: AnalogCore, rows_used: Quantity | None = None, cols_used: Quantity | None = None) -> MvmCost:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from dse.errors import Problem
 
 Evidence = Literal["measured", "simulated", "derived", "assumed"]
 
@@ -23,3 +26,20 @@ class Provenance:
         where = f"{self.file}:{self.line}" if self.line else self.file
         said = f"[{self.evidence}] " if self.evidence else ""
         return f"{where} {said}{self.source or ''}".strip()
+
+
+def located(problems: Sequence[Problem], provenance: Mapping[str, Provenance]) -> list[Problem]:
+    """The problems with file, line and column where their path or something in or around it has an origin."""
+    return [problem if problem.file else at_origin(problem, provenance) for problem in problems]
+
+
+def at_origin(problem: Problem, provenance: Mapping[str, Provenance]) -> Problem:
+    """A problem at its value, else at the first value inside its path, else at what holds it."""
+    path = problem.path
+    while path:
+        inside = (path, *(key for key in provenance if key.startswith((f"{path}.", f"{path}["))))
+        origin = next((provenance[key] for key in inside if key in provenance), None)
+        if origin is not None:
+            return replace(problem, file=origin.file, line=origin.line, column=origin.column)
+        path = path.rpartition(".")[0]
+    return problem

@@ -13,6 +13,7 @@ from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.technology import logic_area_factor, logic_energy_factor
 from dse.cost.tile import mvm_cost, tile_area_mm2
 from dse.errors import SpecError
+from dse.spec.show import resolved_yaml
 
 COST = "analog_cores.pcm.cost"
 
@@ -153,6 +154,21 @@ def test_points_that_do_not_determine_what_is_free_are_refused():
     overrides = {f"{COST}.calibration": points, f"{COST}.free.energy": ["row", "fixed"]}
     with pytest.raises(SpecError, match="2 points with energy_pj cannot determine row_pj, fixed_pj; add points"):
         mvm_cost(load_architecture("hermes_2d_components", overrides).core("pcm"))
+
+
+@pytest.mark.parametrize("words", [("check",), ("core",), ("evaluate", "tiny_moe")])
+def test_a_calibration_that_is_not_determined_is_shown_in_its_file(tmp_path, capsys, words):
+    points = [POINT, POINT | {"cols_used": 128, "energy_pj": 9000}]
+    overrides = {f"{COST}.calibration": points, f"{COST}.free.energy": ["row", "fixed"]}
+    file = tmp_path / "own.yaml"
+    file.write_text(resolved_yaml(load_architecture("hermes_2d_components", overrides)))
+    command, *others = words
+    assert main([command, str(file), *others]) == 2
+    place, _, said = capsys.readouterr().err.partition(": analog_cores.pcm.cost.free.energy: ")
+    assert "cannot determine row_pj, fixed_pj; add points" in said
+    name, line, column = place.rsplit(":", 2)
+    assert name == str(file)
+    assert file.read_text().splitlines()[int(line) - 1][int(column) - 1 :].startswith(("[row, fixed]", "row, fixed]"))
 
 
 def test_core_command_prints_parts_and_calibration(capsys):
