@@ -123,7 +123,8 @@ def rule_choice(
         InfeasibleError: the blocks do not fit.
     """
     digital = digital_experts(instance, rule, digital_fraction, seed, norms)
-    return place(instance, digital | ~instance.is_expert)
+    by_fraction = rule not in ("all_digital", "all_analog")
+    return place(instance, digital | ~instance.is_expert, by_fraction=by_fraction)
 
 
 __all__ = ["SOURCES", "Rule", "rule_choice", "rule_mapping"]

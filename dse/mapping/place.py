@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.errors import Cause, InfeasibleError
+from dse.mapping.diagnose import narrower_formats
 from dse.mapping.instance import Instance
 from dse.mapping.objective import Choice
 
@@ -15,8 +16,13 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
-def place(instance: Instance, prefers_digital: Bools) -> Choice:
+def place(instance: Instance, prefers_digital: Bools, *, by_fraction: bool) -> Choice:
     """(N,): each block on the preferred technology where its options allow it, dense blocks first.
+
+    Args:
+        instance: blocks, options and capacities.
+        prefers_digital: (N,): which blocks prefer digital units.
+        by_fraction: whether ``digital_fraction`` decides it, so that another one may be advised.
 
     Raises:
         InfeasibleError: a block has no option, or there is no room left for it.
@@ -30,7 +36,7 @@ def place(instance: Instance, prefers_digital: Bools) -> Choice:
         fill(instance, choice, room, mask=blocks & goes_digital, analog=False)
         fill(instance, choice, room, mask=blocks & ~goes_digital, analog=True)
     if (choice < 0).any():
-        raise InfeasibleError(shortages(instance, choice, goes_digital))
+        raise InfeasibleError(shortages(instance, choice, goes_digital, by_fraction=by_fraction))
     return choice
 
 
@@ -48,7 +54,7 @@ def fill(instance: Instance, choice: Choice, room: Array, *, mask: Bools, analog
         room[resource] -= instance.units[placed, option].sum()
 
 
-def shortages(instance: Instance, choice: Choice, goes_digital: Bools) -> list[Cause]:
+def shortages(instance: Instance, choice: Choice, goes_digital: Bools, *, by_fraction: bool) -> list[Cause]:
     """Why blocks stayed unplaced, one cause per technology."""
     causes = []
     for is_digital in (True, False):
@@ -68,8 +74,14 @@ def shortages(instance: Instance, choice: Choice, goes_digital: Bools) -> list[C
         need = float(instance.units[placed, choice[placed]].sum() + instance.units[left, options[0]].sum())
         unit = instance.resource_unit(int(resources[0]))
         limit = f"capacity[{', '.join(instance.resources[r] for r in resources)}]"
-        other = "raise" if not is_digital else "lower"
-        short = ceil(max(need - have, 1))
-        fix = f"add {short} {unit}, or {other} digital_fraction"
+        may_move = bool((instance.allowed[left] & (instance.is_analog == is_digital)).any())
+        ways = [f"add {ceil(max(need - have, 1))} {unit}"]
+        if narrower := narrower_formats(instance, options):
+            ways.append(f"store weights as {' or '.join(narrower)}")
+        if may_move and by_fraction:
+            ways.append(f"{'lower' if is_digital else 'raise'} digital_fraction")
+        elif may_move:
+            ways.append(f"choose a rule that leaves experts to {'analog' if is_digital else 'digital'} groups")
+        fix = ", or ".join(ways)
         causes.append(Cause(limit, need, have, unit, names, fix))
     return causes

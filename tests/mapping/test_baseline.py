@@ -1,5 +1,7 @@
 """Rules: how many experts they make digital and which, where blocks go, and what happens when they do not fit."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,12 @@ from dse.mapping.model import Mapping
 from dse.sensitivity.score import score_blocks
 from dse.sensitivity.share import sensitivity_share
 from dse.spec.architecture import Architecture
-from dse.workload.build import Workload
+from dse.spec.load import load_architecture
+from dse.workload.build import Workload, load_workload
 
 from .toy import make_arch, make_costs, make_workload
+
+OTHER = "choose a rule that leaves experts to"
 
 
 def digital_experts(mapping: Mapping, layer: int) -> set[int]:
@@ -110,11 +115,19 @@ def test_pins_go_before_the_rule(arch: Architecture, workload: Workload) -> None
 @pytest.mark.parametrize(
     ("rule", "capacity", "expected"),
     [
-        ("all_analog", {"a0": 8.0}, ("capacity[a0]", 12.0, 8.0, "add 4 crossbars, or raise digital_fraction")),
-        ("all_digital", {"m0": 9.0}, ("capacity[m0]", 17.0, 9.0, "add 8 bytes, or lower digital_fraction")),
+        (
+            "all_analog",
+            {"a0": 8.0},
+            ("capacity[a0]", 12.0, 8.0, f"add 4 crossbars, or {OTHER} digital groups"),
+        ),
+        (
+            "all_digital",
+            {"m0": 9.0},
+            ("capacity[m0]", 17.0, 9.0, f"add 8 bytes, or {OTHER} analog groups"),
+        ),
     ],
 )
-def test_what_does_not_fit_is_infeasible_with_numbers(
+def test_what_does_not_fit_under_a_rule_is_infeasible_with_numbers(
     rule: Rule, capacity: dict[str, float], expected: tuple[str, float, float, str]
 ) -> None:
     arch, workload = make_arch(), make_workload()
@@ -123,6 +136,29 @@ def test_what_does_not_fit_is_infeasible_with_numbers(
         rule_mapping(arch, workload, score_blocks(workload, "random"), rule=rule, costs=costs)
     (cause,) = caught.value.causes
     assert (cause.limit, cause.need, cause.have, cause.least_relaxation) == expected
+
+
+@pytest.mark.parametrize(
+    ("fraction", "capacity", "advice"),
+    [(0.0, {"a0": 8.0}, "or raise digital_fraction"), (1.0, {"m0": 9.0}, "or lower digital_fraction")],
+)
+def test_a_rule_with_a_digital_fraction_advises_another_one(
+    fraction: float, capacity: dict[str, float], advice: str
+) -> None:
+    arch, workload = make_arch(), make_workload()
+    costs, scores = make_costs(arch, workload, capacity=capacity), score_blocks(workload, "random")
+    with pytest.raises(InfeasibleError) as caught:
+        rule_mapping(arch, workload, scores, digital_fraction=fraction, costs=costs)
+    assert caught.value.causes[0].least_relaxation.endswith(advice)
+
+
+def test_without_analog_cores_a_rule_advises_bytes_and_narrower_weights_only() -> None:
+    arch, workload = load_architecture("h200_fp8"), load_workload("kimi_k2")
+    with pytest.raises(InfeasibleError) as caught:
+        rule_mapping(arch, workload, score_blocks(workload), rule="all_digital")
+    (cause,) = caught.value.causes
+    # by hand: the file offers fp16, fp8 and int4, the workload asks for the format that is in use
+    assert re.fullmatch(r"add \d+ bytes(, or store weights as .*)?", cause.least_relaxation)
 
 
 @pytest.mark.parametrize(
