@@ -14,7 +14,6 @@ import pytest
 import dse.commands.explore
 import dse.commands.map
 import dse.exploration.sweep
-from dse.cli import main
 from dse.errors import TimeLimitError
 
 PAIR = ("tiny_edge", "tiny_moe")
@@ -27,19 +26,6 @@ def refuse(token):
 
 def strict(text):
     return json.loads(text, parse_constant=refuse)
-
-
-@pytest.fixture
-def dse_at(tmp_path, monkeypatch, capsys):
-    """Runs a command in an empty folder; returns exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def bad(text, path="spec.yaml"):

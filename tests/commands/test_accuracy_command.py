@@ -3,23 +3,9 @@ from concurrent.futures import BrokenExecutor
 
 import pytest
 
-from dse.cli import main
 from dse.noise import measure
 
 DESIGN = ("accuracy", "tiny_edge", "tiny_moe", "--rule", "all_analog", "--draws", "4", "--tokens", "256")
-
-
-@pytest.fixture
-def dse_at(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-    def run(*words):
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture
@@ -137,6 +123,10 @@ def test_a_lost_worker_is_told_of_and_the_chips_are_kept(dse_at, monkeypatch):
 
 
 BAD = [
+    (
+        ("--set", "analog_cores.pcm.dac.bits=1"),
+        "analog_cores.pcm.dac.bits: accuracy needs inputs of 2 bits or more (got 1)",
+    ),
     (("--half-width-nats", "0"), "--half-width-nats: give a number > 0 (got 0)"),
     (("--margin-nats", "-1"), "--margin-nats: give a number >= 0 (got -1)"),
     (("--yield-limit-nats", "inf"), "--yield-limit-nats: give a number that is finite (got inf)"),

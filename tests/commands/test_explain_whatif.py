@@ -2,23 +2,10 @@ import json
 
 import pytest
 
-from dse.cli import main
 from dse.evaluation.tree import node_of_document
 
 DESIGN = ("server_pcm3d", "olmoe", "--rule", "top_k_per_layer", "--digital-fraction", "0.25")
 TINY = ("tiny_edge", "tiny_moe")
-
-
-@pytest.fixture
-def dse_at(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture

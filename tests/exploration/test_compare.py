@@ -6,7 +6,6 @@ import json
 import pytest
 
 from dse import compare, evaluate, load_architecture, load_workload, rule_mapping, score_blocks
-from dse.cli import main
 from dse.errors import SpecError
 from dse.exploration.compare import BOUNDARIES, objections
 from dse.exploration.outcome import input_values, outcome_of, outcome_of_document
@@ -33,18 +32,6 @@ def slower(tiny):
 
 def outcome(evaluation, arch, workload, name=""):
     return outcome_of(evaluation, name, input_values(arch, workload))
-
-
-@pytest.fixture
-def dse_at(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        code = main(list(words))
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def test_the_parts_of_each_table_add_up_to_its_metric(edge, slower):
