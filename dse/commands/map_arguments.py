@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final, get_args
 
-from dse.commands.argument_types import number
+from dse.commands.argument_types import number, whole
+from dse.commands.shared_options import add_output, add_pair, add_rules
 from dse.errors import SpecError
 from dse.mapping.metrics import METRICS, OBJECTIVES, SLACK, Objective
 
@@ -37,6 +38,26 @@ PAIRED: Final[dict[str, str]] = {
     "apart": "blocks that do not share a core group",
 }
 """Limit on pairs of blocks → what it means."""
+
+
+def map_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse map``."""
+    add_pair(sub, is_optional=True)
+    sub.add_argument("--problem", metavar="FILE", help="a mapping problem of your own (JSON; FILE#ID: one of several), "
+                                                       "instead of ARCH and WORKLOAD")  # fmt: skip
+    add_objective(sub)
+    add_limits(sub)
+    add_rules(sub)
+    sub.add_argument("--gap", type=number(0.0, 1.0), default=1e-3, metavar="X",
+                     help="relative gap at which the solver may stop (default 0.001)")  # fmt: skip
+    sub.add_argument("--compare", action="store_true", help="every rule beside the best mapping")
+    sub.add_argument("--robust", type=whole(2), metavar="N",
+                     help="place again for N drawn scores and costs; says which blocks are on the fence")  # fmt: skip
+    sub.add_argument("--score-spread", type=number(0.0), metavar="X",
+                     help="of --robust: a score is within a factor 1 + X at 95 %% (default 0.2, assumed)")  # fmt: skip
+    sub.add_argument("--front", metavar="A,B", help="efficient mappings of two metrics instead of one mapping")
+    sub.add_argument("--points", type=whole(2), default=20, metavar="N", help="points of --front (default 20)")
+    add_output(sub, "write mapping.json there (a file or a folder); of --front a folder of tables")
 
 
 def add_objective(sub: argparse.ArgumentParser) -> None:

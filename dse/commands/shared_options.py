@@ -1,0 +1,48 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+import argparse
+
+from dse.commands.argument_types import chips, number, whole
+
+
+def add_pair(sub: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
+    """Architecture and workload."""
+    count = "?" if is_optional else None
+    sub.add_argument("architecture", nargs=count, metavar="ARCH", help="architecture file or shipped name")
+    sub.add_argument("workload", nargs=count, metavar="WORKLOAD", help="workload file or shipped name")
+    add_sets(sub)
+
+
+def add_sets(sub: argparse.ArgumentParser) -> None:
+    """Other values."""
+    sub.add_argument("--set", action="append", default=[], metavar="PATH=VALUE",
+                     help="another value, e.g. scenario.batch=8")  # fmt: skip
+
+
+def add_output(sub: argparse.ArgumentParser, text: str) -> None:
+    """Where the result is written."""
+    sub.add_argument("-o", "--output", metavar="PATH", help=text)
+
+
+def add_rules(sub: argparse.ArgumentParser, *, limited: str = "the solver", default_s: float | None = 60.0) -> None:
+    """Options of rules, pins and the solver."""
+    sub.add_argument("--rule", help="top_k_per_layer, top_k_global, inverse, random, whole_layer, all_digital, "
+                                    "all_analog")  # fmt: skip
+    sub.add_argument("--digital-fraction", type=number(0.0, 1.0), metavar="F",
+                     help="share of the routed experts that is digital")  # fmt: skip
+    sub.add_argument("--pin", action="append", default=[], metavar="BLOCK=GROUP",
+                     help="fix a block kind, name or pattern to a core group, e.g. attention=pcm")  # fmt: skip
+    said = "none" if default_s is None else f"{default_s:g}"
+    sub.add_argument("--time-limit-s", type=number(1e-3), default=default_s, metavar="X",
+                     help=f"limit of {limited} [s] (default {said})")  # fmt: skip
+    sub.add_argument("--seed", type=whole(0), default=0, metavar="N", help="seed of everything drawn (default 0)")
+
+
+def add_measurement(sub: argparse.ArgumentParser, *, draws: int) -> None:
+    """How much accuracy is measured."""
+    sub.add_argument("--draws", type=chips, default=draws, metavar="N",
+                     help=f"chips, in antithetic pairs (default {draws})")  # fmt: skip
+    sub.add_argument("--tokens", type=whole(1), default=8192, metavar="N", help="held-out tokens (default 8192)")
+    sub.add_argument("--items", type=whole(0), default=0, metavar="N", help="multiple-choice items (default 0)")
