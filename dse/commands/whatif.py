@@ -18,6 +18,7 @@ from dse.report.text import title_text, wrapped
 from dse.report.tornado import save_tornado
 from dse.report.uncertainty_text import tornado_text
 from dse.report.whatif_text import whatif_text
+from dse.sensitivity.load_order import with_load_order
 from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
 from dse.spec.suggest import did_you_mean
@@ -37,9 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise SpecError(f"--metric {arguments.metric}: unknown{did_you_mean(arguments.metric, METRICS)} "
                         f"(metrics: {', '.join(METRICS)})")  # fmt: skip
     folder = output_folder(arguments.output)
-    pair = Pair(load_architecture(arguments.architecture), load_workload(arguments.workload))
+    changes = axes_of(arguments.set)
+    pair = Pair(load_architecture(arguments.architecture), with_load_order(load_workload(arguments.workload), changes))
     base = chosen_mapping(arguments, pair)
-    frame = what_if(pair.arch, pair.workload, axes_of(arguments.set), mapper(arguments, pair, base.mapping))
+    frame = what_if(pair.arch, pair.workload, changes, mapper(arguments, pair, base.mapping))
     remarks = require_effects(pair.arch, pair.workload, frame)
     found = uncertainty(pair.arch, pair.workload, base.mapping, seed=arguments.seed) if arguments.tornado else None
     document = {
@@ -59,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     texts = [wrapped(title_text(pair.arch, pair.workload)), wrapped(how), "", whatif_text(frame)]
     texts += [] if found is None else ["", tornado_text(found, arguments.metric)]
     emit(arguments, document, lambda: "\n".join(texts))
-    changes = frame["status"].iloc[1:]
-    return 3 if len(changes) and (changes == "infeasible").all() else 0
+    statuses = frame["status"].iloc[1:]
+    return 3 if len(statuses) and (statuses == "infeasible").all() else 0
 
 
 def keeps_mapping(arguments: argparse.Namespace) -> bool:

@@ -132,6 +132,18 @@ def test_a_mapping_file_is_held_for_every_change(dse_at):
     assert [row["digital_experts"] for row in document["designs"]] == [128, 128]  # 4 layers of 32 experts
 
 
+def test_the_load_of_experts_can_be_tied_to_their_scores_and_varied(dse_at):
+    change = "routing.norm_load_rank_correlation=0,1"
+    design = ("server_pcm3d", "olmoe_zipf", "--digital-fraction", "0.25")
+    code, out, _ = dse_at("whatif", *design, "--set", change, "--json")
+    assert code == 0
+    designs = json.loads(out)["designs"]
+    same, tied = designs[1:]
+    assert same["latency_ns_per_step"] == pytest.approx(designs[0]["latency_ns_per_step"])
+    # by hand: the highest scores are digital, so tied to them the busiest experts are, which read their weights
+    assert tied["latency_ns_per_step"] > same["latency_ns_per_step"]
+
+
 def test_flags_and_texts_are_changes_too(dse_at):
     words = ("whatif", "server_pcm3d", "olmoe", "--rule", "all_analog", "--json")
     code, out, _ = dse_at(*words, "--set", "composition=serial", "--set", "links.analog-npu.broadcast=true")
