@@ -50,8 +50,13 @@ class Cause:
         return self.need - self.have
 
     def __str__(self) -> str:
+        have = f"{self.have:.6g} {self.unit}"
+        if self.have < 0:
+            have = (
+                f"none: what is kept there anyway (KV cache, activations) takes {-self.have:.6g} {self.unit} too much"
+            )
         return (
-            f"{self.limit}: need {self.need:.6g} {self.unit}, have {self.have:.6g} {self.unit} "
+            f"{self.limit}: need {self.need:.6g} {self.unit}, have {have} "
             f"(short by {self.short_by:.6g}) for {self.blocks}; {self.least_relaxation}"
         )
 

@@ -152,6 +152,13 @@ BAD_INPUT = [
     (["evaluate", "tiny_edge"], "the following arguments are required: WORKLOAD"),
     ([*EVALUATE, "--digital-fracton=1"], "did you mean --digital-fraction?"),
     (["evaluate", "tiny_edg", "tiny_moe"], "no such architecture file: 'tiny_edg', did you mean 'tiny_edge'?"),
+    (["check", "no_spec"], "no such spec file: 'no_spec'; `dse examples` lists the shipped ones"),
+    (["check", "."], "'.' is a folder, not a YAML file"),
+    (
+        ["evaluate", "tiny_moe", "tiny_edge"],
+        "'tiny_moe' is a shipped workload; here stands the name or file of the arch",
+    ),
+    (["whatif", *PAIR, "--tornado", "--metric", "speed"], "--metric speed: unknown; known: area_mm2, energy_pj_per"),
     (["evaluate", "tiny_edge", "tiny_mo"], "did you mean 'tiny_moe'?"),
     ([*EVALUATE, "--set", "scenario.bach=8"], "scenario.bach: unknown key, did you mean 'batch'?"),
     ([*EVALUATE, "--set", "analog_cores.pcm.adc.bit=6"], "analog_cores.pcm.adc.bit: unknown key, did you mean 'bits'?"),
@@ -256,6 +263,20 @@ def test_infeasible_exits_3_with_limit_need_and_have(dse_at):
     assert cause["need"] == pytest.approx(384)  # by hand: 128 experts of 3 matrices, one crossbar each
     assert cause["have"] == pytest.approx(40)  # by hand: 10 tiles of 4 tiers
     assert cause["short_by"] == pytest.approx(344)
+
+
+def test_a_memory_that_is_full_before_the_first_block_is_said_to_be(dse_at):
+    # by hand: 1 GB of LPDDR, and OLMoE's keys and values alone take 4.29 GB at batch 32 and context 1024
+    code, out, _ = dse_at("evaluate", "tiny_edge", "olmoe")
+    assert code == 3
+    assert "have none: what is kept there anyway (KV cache, activations) takes 3.5" in out
+
+
+def test_areas_that_are_not_stated_have_no_table(dse_at):
+    code, out, _ = dse_at("core", "yao_esserc_2024")
+    assert code == 0
+    assert "area_mm2        not stated" in out
+    assert "area of the tile" not in out
 
 
 def test_a_space_without_a_feasible_point_exits_3_with_the_reasons(dse_at):

@@ -28,8 +28,8 @@ def add_output(sub: argparse.ArgumentParser, text: str) -> None:
 
 def add_rules(sub: argparse.ArgumentParser, *, limited: str = "the solver", default_s: float | None = 60.0) -> None:
     """Options of rules, pins and the solver."""
-    sub.add_argument("--rule", help="top_k_per_layer, top_k_global, inverse, random, whole_layer, all_digital, "
-                                    "all_analog")  # fmt: skip
+    sub.add_argument("--rule", help="a rule instead of the best mapping: top_k_per_layer, all_digital, all_analog, … "
+                                    "(`dse map --compare` lists them)")  # fmt: skip
     sub.add_argument("--digital-fraction", type=number(0.0, 1.0), metavar="F",
                      help="share of the routed experts that is digital")  # fmt: skip
     sub.add_argument("--pin", action="append", default=[], metavar="BLOCK=GROUP",

@@ -35,8 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.set and not arguments.tornado:
         raise SpecError("nothing to change: give --set PATH=VALUES, or --tornado")
     if arguments.metric not in METRICS:
-        raise SpecError(f"--metric {arguments.metric}: unknown{did_you_mean(arguments.metric, METRICS)} "
-                        f"(metrics: {', '.join(METRICS)})")  # fmt: skip
+        raise SpecError(f"--metric {arguments.metric}: unknown{did_you_mean(arguments.metric, METRICS)}")
     folder = output_folder(arguments.output)
     changes = axes_of(arguments.set)
     pair = Pair(load_architecture(arguments.architecture), with_load_order(load_workload(arguments.workload), changes))

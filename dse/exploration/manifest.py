@@ -19,11 +19,11 @@ from dse.evaluation.points import evaluate_points
 from dse.exploration.inputs import data_files
 from dse.exploration.points import DIGITAL_FRACTION
 from dse.exploration.space import Space
+from dse.exploration.study import SCHEMA_VERSION
 from dse.mapping.model import Mapping
 from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit, FlatPower
 from dse.workload.steps import scenario_facts
 
-SCHEMA_VERSION: Final = 1
 VECTOR_WORK: Final = "vector work: norms, softmax, activation functions, routing decisions, residual additions"
 UNMODELLED: Final = (
     "the embedding look-up (its bytes count against memory capacity)",

@@ -26,14 +26,27 @@ def explanation_of_result(text: str) -> Explanation:
         return explain_design(*design_of_point(found))
     if "explanation" not in found:
         raise SpecError(f"{text}: not a result of `dse evaluate -o` (it has no explanation); write it again")
-    return explanation_of_document(found["explanation"])
+    try:
+        return explanation_of_document(found["explanation"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SpecError(
+            f"{text}: not a result of this version of `dse evaluate -o` ({error}); write it again"
+        ) from None
 
 
 def design_of_point(found: RunPoint) -> tuple[Architecture, Workload, Mapping]:
-    """Architecture, workload and mapping of one point of a run folder, read from the folder alone."""
+    """Architecture, workload and mapping of one point of a run folder, read from the folder alone.
+
+    Raises:
+        SpecError: a file of the folder is missing.
+    """
     study, inputs = found.study, found.folder / "inputs"
     row = study.points.loc[found.number]
     values = {path: row[path] for path in study.manifest["axes"] if path != DIGITAL_FRACTION}
+    placed = found.folder / "mappings" / f"{row['mapping_id']}.json"
+    for file in (inputs / "architecture.yaml", inputs / "workload.yaml", placed):
+        if not file.is_file():
+            raise SpecError(f"{found.folder}: not a complete run folder ({file} is missing); run `dse explore` again")
     arch, workload = design_with(
         load_architecture(inputs / "architecture.yaml"),
         load_workload(inputs / "workload.yaml").with_score_order(study.scores),

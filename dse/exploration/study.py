@@ -14,6 +14,8 @@ from dse.errors import SpecError
 from dse.mapping.model import Mapping, load_mapping
 
 FRAMES = ("breakdown", "stages", "area", "traffic", "provenance", "accuracy", "accuracy_summary")
+SCHEMA_VERSION: Final = 1
+"""Version of the run folder."""
 SCORES_FILE: Final = "scores.csv"
 
 
@@ -74,6 +76,14 @@ class Study:
         except FileNotFoundError as error:
             raise SpecError(f"{folder}: not a complete run folder ({error.filename} is missing); "
                             "`dse explore ... -o FOLDER` writes one") from None  # fmt: skip
+        except json.JSONDecodeError as error:
+            raise SpecError(
+                f"{folder / 'manifest.json'}:{error.lineno}:{error.colno}: not a JSON file: {error.msg}"
+            ) from None
+        version = manifest.get("schema_version") if isinstance(manifest, dict) else None
+        if version != SCHEMA_VERSION:
+            raise SpecError(f"{folder / 'manifest.json'}: a run folder of version {SCHEMA_VERSION} is expected (got "
+                            f"{version!r}); run `dse explore` again")  # fmt: skip
         paths = {name: folder / f"{name}.csv" for name in FRAMES}
         inputs = sorted((folder / "inputs").glob("[!.]*"))
         return Study(

@@ -110,7 +110,7 @@ def core_text(document: dict[str, Any]) -> str:
     said += align(rows, right={1})
     for title, key, unit in (("energy of one product", "parts_pj", "pj"), ("its time", "parts_ns", "ns"),
                              ("area of the tile", "parts_mm2", "mm2")):  # fmt: skip
-        if len(document[key]) > 1:
+        if len(document[key]) > 1 and any(document[key].values()):
             said += f"\n\n{title}\n{parts_text(document[key], unit, adds_up=key != 'parts_ns')}"
     return said + calibration_text(document) + "".join(f"\n\n{textwrap.fill(r, 78)}" for r in document["remarks"])
 

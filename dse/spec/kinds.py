@@ -47,9 +47,13 @@ def file_kind(path: str | Path) -> FileKind:
         if isinstance(file, SpecFile):
             return _kind_by_keys(file, kind)
     assert isinstance(found[0][1], Problem)
+    if Path(path).expanduser().is_dir():
+        raise SpecError([found[0][1]])
     message = f"no such spec file: {str(path)!r}"
     hints = [file.message.partition(", did you mean ") for _, file in found if isinstance(file, Problem)]
-    hint = next((f", did you mean {name}" for _, said, name in hints if said), "")
+    hint = next(
+        (f", did you mean {name}" for _, said, name in hints if said), "; `dse examples` lists the shipped ones"
+    )
     raise SpecError([Problem(message + hint)])
 
 

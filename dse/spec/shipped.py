@@ -83,6 +83,9 @@ def find_file(name: str | Path, kind: FileKind, near: SpecFile | None = None) ->
     folder = local.path.parent
     nearby = {entry.stem: entry.name for entry in sorted(folder.glob("*.yaml"))} if folder.is_dir() else {}
     known = {name: name for name in shipped_names(kind)} | nearby
+    others = [other for other in _FOLDERS if other != kind and shipped_file(text, other) is not None]
+    if others:
+        return Problem(f"{text!r} is a shipped {others[0]}; here stands the name or file of the {kind}")
     found = nearest(Path(text).stem, known)
     hint = f", did you mean {known[found]!r}?" if found else _listed(shipped_names(kind))
     return Problem(f"no such {kind} file: {text!r}{hint}")

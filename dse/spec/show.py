@@ -46,7 +46,9 @@ def show_text(loaded: Loaded) -> str:
     lines = list(_lines(spec, type(spec) if not isinstance(spec, Architecture) else ArchitectureSpec, "", 0))
     files = list(dict.fromkeys(origin.file for origin in provenance.values()))
     key_width = max(2 * line.depth + len(line.key) for line in lines)
-    value_width = min(26, max(len(line.value) for line in lines if line.value is not None))
+    wheres = {line.path: _place(line.path, provenance, files) for line in lines if line.value is not None}
+    room = _WIDTH - key_width - max(map(len, wheres.values())) - 9 - 3 * 2
+    value_width = max(8, min(26, room, max(len(line.value) for line in lines if line.value is not None)))
     shown, said = [], ""
     for line in lines:
         name = f"{'  ' * line.depth}{line.key}"
@@ -54,9 +56,8 @@ def show_text(loaded: Loaded) -> str:
             shown.append(name)
             continue
         origin = provenance.get(line.path) or _part_origin(line.path, provenance)
-        where = "default" if origin is None else _where(origin, files)
         evidence = origin.evidence or "" if origin else ""
-        shown.append(f"{name:<{key_width}}  {line.value:<{value_width}}  {evidence:<9}  {where}".rstrip())
+        shown.append(f"{name:<{key_width}}  {line.value:<{value_width}}  {evidence:<9}  {wheres[line.path]}".rstrip())
         source = origin.source or "" if origin else ""
         if source and source != said:
             indent = "  " * (line.depth + 1) + "# "
@@ -90,6 +91,12 @@ def _part_origin(path: str, provenance: Mapping[str, Provenance]) -> Provenance 
         if path in provenance:
             return provenance[path]
     return None
+
+
+def _place(path: str, provenance: Mapping[str, Provenance], files: list[str]) -> str:
+    """Where the value at a path comes from."""
+    origin = provenance.get(path) or _part_origin(path, provenance)
+    return "default" if origin is None else _where(origin, files)
 
 
 def _where(origin: Provenance, files: list[str]) -> str:

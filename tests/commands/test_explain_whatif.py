@@ -68,6 +68,7 @@ def test_a_point_of_a_run_is_explained(dse_at):
         (("none.json", "area_mm2"), "no such file; `dse evaluate ARCH WORKLOAD -o none.json` writes it"),
         (("server_pcm3d", "area_mm2"), "to explain an architecture give --workload WORKLOAD"),
         (("other.json", "area_mm2"), "not a result of `dse evaluate -o`"),
+        (("hollow.json", "area_mm2"), "hollow.json: not a result of this version of `dse evaluate -o`"),
         (("broken.json", "area_mm2"), "broken.json:1:2: not a JSON file"),
         (("binary.json", "area_mm2"), "binary.json: not a JSON file: it is no text"),
         (("result.json#3", "area_mm2"), "# names a point of a run folder, and result.json is none"),
@@ -76,6 +77,7 @@ def test_a_point_of_a_run_is_explained(dse_at):
 )
 def test_what_is_no_result_is_said(dse_at, result, tmp_path, words, said):
     (tmp_path / "other.json").write_text('{"a": 1}')
+    (tmp_path / "hollow.json").write_text('{"explanation": {}}')
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
     code, out, err = dse_at("explain", *words)

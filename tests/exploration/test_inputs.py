@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dse import Space, Study, explore, load_architecture, load_workload
+from dse.errors import SpecError
 from dse.exploration.opened import design_of_point, explanation_of_result
 from dse.exploration.stored import run_point
 from dse.report.html import write_report
@@ -83,3 +84,22 @@ def test_data_that_stays_behind_is_named_with_size_and_digest(place):
     # by hand: a folder is known by its config.json; its weights by their size
     assert files["checkpoint"]["sha256"] == files["model"]["sha256"]
     assert files["checkpoint"]["bytes"] >= (SHIPPED / "tiny_moe" / "model.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("file", ["inputs/architecture.yaml", "inputs/workload.yaml", "mappings", "manifest.json"])
+def test_a_run_folder_that_lacks_a_file_is_refused_with_its_name(place, file):
+    moved = run_of(place)
+    shutil.rmtree(moved / file) if file == "mappings" else (moved / file).unlink()
+    with pytest.raises(SpecError, match=rf"not a complete run folder \(.*{file}.* is missing\)"):
+        explanation_of_result(f"{moved}#0")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [("{}", r"a run folder of version 1 is expected \(got None\)"), ("{", "manifest.json:1:2: not a JSON file")],
+)
+def test_a_manifest_of_something_else_is_refused(place, manifest, said):
+    moved = run_of(place)
+    (moved / "manifest.json").write_text(manifest)
+    with pytest.raises(SpecError, match=said):
+        explanation_of_result(str(moved))

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,9 @@ def test_texts_that_look_like_numbers_stay_texts(specs: Path, tmp_path: Path) ->
 def test_swept_values_fit_in_no_file(specs: Path) -> None:
     with pytest.raises(SpecError, match=r"analog_cores\.pcm\.rows: has one value per design point"):
         resolved_yaml(load_architecture("good_arch.yaml").with_values({"analog_cores.pcm.rows": [1, 2]}))
+
+
+@pytest.mark.parametrize("name", ["server_pcm3d", "hermes_2d_components", "rack_pcm3d_1t"])
+def test_lines_fit_in_80_columns_but_for_long_values(name: str) -> None:
+    long = [line for line in show_text(load_any(name)).splitlines() if len(line) > 80]
+    assert all(len(re.split(" {2,}", line.strip())[1]) > 16 for line in long)
