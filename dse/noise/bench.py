@@ -19,7 +19,8 @@ from dse.noise.convert import Ranges
 from dse.noise.data import Item, read_items, read_tokens, token_windows
 from dse.noise.metrics import evaluate_model, trace_of
 from dse.noise.ranges import RangePlan
-from dse.noise.rebuild import rebuilt, shared_copy, sites
+from dse.noise.rebuild import rebuilt, shared_copy
+from dse.noise.sites import sites
 from dse.noise.task_plan import NO_TASKS, TaskPlan
 from dse.noise.trace import Trace
 from dse.spec.digest import file_digest

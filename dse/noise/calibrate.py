@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from dse.noise.convert import RangeKey, Ranges
+from dse.noise.experts import expert_output
 from dse.noise.ranges import MatrixRange, RangePlan, RangeRecorder
-from dse.noise.rebuild import Site, Untyped, rebuilt
+from dse.noise.rebuild import rebuilt
+from dse.noise.sites import Site, SiteKey, Untyped
 
 MIN_VISITS = 64
 """Experts that fewer tokens visit are calibrated on all tokens of their layer instead."""
 
 Activation = Callable[[Tensor], Tensor]
-Recorders = dict[tuple[str, tuple[str, ...]], RangeRecorder]
+Recorders = dict[SiteKey, RangeRecorder]
+Places = dict[str, Site]
 
 
 def measure_ranges(model: nn.Module, tokens: Tensor, *, plans: Collection[RangePlan]) -> Ranges:
@@ -25,15 +29,19 @@ def measure_ranges(model: nn.Module, tokens: Tensor, *, plans: Collection[RangeP
     with its own digital scale). An expert that fewer than 64 tokens visit takes its ranges from all tokens.
 
     Args:
-        model: a ``transformers`` OlmoeForCausalLM.
+        model: a causal language model of ``transformers``.
         tokens: windows of training text [windows, context].
         plans: crossbar rows and rules of the ranges that are wanted (``plan_of`` a core).
     """
     table: dict[RangeKey, MatrixRange] = {}
     for plan in sorted(set(plans)):
         recorders: Recorders = {}
+        places: Places = {}
 
-        def record(site: Site, plan: RangePlan = plan, recorders: Recorders = recorders) -> nn.Module:
+        def record(
+            site: Site, plan: RangePlan = plan, recorders: Recorders = recorders, places: Places = places
+        ) -> nn.Module:
+            places[site.block] = site
             recorders[site.key] = RangeRecorder(site.weight, site.bias, plan=plan)
             return recorders[site.key]
 
@@ -41,8 +49,9 @@ def measure_ranges(model: nn.Module, tokens: Tensor, *, plans: Collection[RangeP
         run(recording, tokens)
         rare = {block for (block, _), seen in recorders.items() if ".experts." in block and seen.tokens < MIN_VISITS}
         if rare:
-            run(watched(model, recording, rare), tokens)
-        table |= {(*key, plan): recorder.range for key, recorder in recorders.items()}
+            run(watched(model, recording, [places[block] for block in rare]), tokens)
+        for key, recorder in recorders.items():
+            table[(*key, plan)] = MatrixRange(*(values.float() for values in recorder.range))
     return table
 
 
@@ -53,22 +62,30 @@ def run(model: Untyped, tokens: Tensor, *, batch: int = 8) -> None:
             model(input_ids=part, use_cache=False)
 
 
-def watched(model: nn.Module, recording: Untyped, blocks: Iterable[str]) -> Untyped:
-    """A copy of the digital model that shows every token of a layer to the recorders of the named experts."""
+def watched(model: nn.Module, recording: Untyped, rare: Iterable[Site]) -> Untyped:
+    """A copy of the digital model that shows every token of a layer to the recorders of some experts.
+
+    Args:
+        model: the digital model.
+        recording: its copy with the recorders.
+        rare: one site of each expert.
+    """
     clone = rebuilt(model, lambda site: None)
-    for block in blocks:
-        _, layer, _, expert = block.split(".")
-        recorders = recording.model.layers[int(layer)].mlp.experts.replaced[expert]
-        experts: Untyped = clone.model.layers[int(layer)].mlp.experts
-        experts.register_forward_pre_hook(shown_to(recorders, experts.act_fn))
+    for site in rare:
+        if site.kind == "linear":  # an expert that is a module of its own
+            expert = site.module.rpartition(".")[0]
+            layer = expert.rpartition(".experts.")[0]
+            clone.get_submodule(layer).register_forward_pre_hook(shown_to(recording.get_submodule(expert)))
+        else:
+            own = partial(expert_output, recording.get_submodule(site.module), site.expert)
+            clone.get_submodule(site.module).register_forward_pre_hook(shown_to(own))
     return clone
 
 
-def shown_to(recorders: Untyped, act_fn: Activation) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-    """A hook that runs the inputs of a layer's experts through one expert's recorders."""
+def shown_to(expert: Activation) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    """A hook that runs the inputs of a layer's experts through the recorders of one expert."""
 
     def show(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        gate, up = recorders.gate_up(inputs[0]).chunk(2, dim=-1)
-        recorders.down(act_fn(gate) * up)
+        expert(inputs[0])
 
     return show

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as MappingABC
+from typing import NamedTuple, cast
 
 import numpy as np
-import torch
 from torch import nn
 
 from dse.devices.aging import time_problem
 from dse.errors import Problem, SpecError
 from dse.mapping.model import Mapping
-from dse.noise.key import NoiseKey, Sign
-from dse.noise.linear import AnalogLinear, folded_ranges, full_scales, needs_tiles, unmodelled
+from dse.noise.digital import PlainLinear, digital_formats, rounded_weight
+from dse.noise.drawn import DrawnOnUse
+from dse.noise.key import Sign
+from dse.noise.linear import unmodelled
+from dse.noise.placed import ProgrammedChip, analog_site
 from dse.noise.ranges import MatrixRange, RangePlan, plan_of
-from dse.noise.rebuild import Site, rebuilt, sites
-from dse.noise.tiles import TiledLinear
-from dse.noise.weight import noisy_slices, noisy_weight
+from dse.noise.rebuild import rebuilt
+from dse.noise.sites import Site, Untyped, sites, unplaced
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.values import flat_values
 
 RangeKey = tuple[str, tuple[str, ...], RangePlan]
 """Block, matrices of a site, what its ranges depend on."""
 Ranges = MappingABC[RangeKey, MatrixRange]
+
+
+class Conversion(NamedTuple):
+    """What became of the blocks of a model."""
+
+    analog: tuple[str, ...]
+    """Blocks on crossbars."""
+    rounded: tuple[str, ...]
+    """Digital blocks whose weights are whole numbers of few bits."""
+    digital: tuple[str, ...]
+    """Blocks that keep the weights of the checkpoint."""
+    unplaced: tuple[str, ...]
+    """Stored weights that belong to no block, so that no mapping moves them."""
 
 
 def noisy_model(
@@ -36,77 +51,69 @@ def noisy_model(
     time_s: float = 0.0,
     scale: float = 1.0,
     ranges: Ranges | None = None,
+    is_resident: bool = True,
 ) -> nn.Module:
-    """The model with its analog blocks as they are on one programmed chip.
+    """The model as one programmed chip computes it; its ``conversion`` says what became of every block.
 
-    The given model stays untouched; digital blocks use the very same parameter tensors and, while nothing in
-    front of them is analog, compute bit for bit what the given model computes with eager experts.
+    The given model stays untouched. Digital blocks use the very same parameter tensors and, while nothing in front of
+    them is analog, compute bit for bit what the given model computes with eager experts; those that the mapping stores
+    as int8 or int4 have rounded weights (``rounded_weight``). A block of r copies averages the outputs of r draws.
+    Biases, activations and the choice of experts are digital.
+
+    With no effect at all, weights of a float32 model are exact, and its products differ from the given model's by the
+    rounding of float32 where converters are in between. In a model of 16 bits, weights are drawn in float32 and then
+    rounded to its format, or, between converters, computed with in float32.
 
     Args:
-        model: a ``transformers`` OlmoeForCausalLM in float32.
-        mapping: which blocks are analog, and on which core group.
+        model: a causal language model of ``transformers`` with linear layers, fused experts behind the library's
+            experts interface, or experts that are modules.
+        mapping: which blocks are analog, and on which core group; the format of the digital ones.
         arch: the core groups.
         seed: the chip.
         sign: −1 for the antithetic chip (every standard normal turned round).
         time_s: age of the programmed weights [s].
         scale: further factor on each device's sigma.
         ranges: static converter ranges from ``measure_ranges``; None leaves the converters out.
+        is_resident: whether the weights of the chip are kept. Otherwise they are drawn again, the same, whenever a
+            matrix is used: for models that do not fit into memory twice.
 
     Raises:
-        SpecError: unsupported model class, a mapping that does not fit model and architecture, or a time at which a
-            device has no state.
+        SpecError: a model, experts or a router of unknown structure, a mapping that does not fit model and
+            architecture, or a time at which a device has no state.
     """
-    cores = analog_cores(model, mapping, arch)
+    cores, formats = analog_cores(model, mapping, arch), digital_formats(mapping, arch)
     require_known_age(cores.values(), time_s)
+    draw = ProgrammedChip(seed=seed, sign=sign, time_s=time_s, scale=scale)
 
-    def analog(site: Site) -> nn.Module | None:
-        core = cores.get(site.block)
-        if core is None:
+    def on_chip(site: Site) -> nn.Module | None:
+        if site.block in formats:
+            return PlainLinear(rounded_weight(site.weight, formats[site.block]), site.bias)
+        if site.block not in cores:
             return None
-        if ranges is not None and needs_tiles(core):
-            return tiled(site, core, ranges[(*site.key, plan_of(core))])
-        weight = torch.empty(site.weight.shape, device=site.weight.device)
-        outputs = weight.chunk(len(site.matrices))
-        for (name, target), out in zip(site.parts(), outputs, strict=True):
-            noisy_weight(
-                target,
-                core.device,
-                core,
-                seed=seed,
-                block=site.block,
-                matrix=name,
-                time_s=time_s,
-                sign=sign,
-                scale=scale,
-                out=out,
-            )
-        found = None if ranges is None else ranges[(*site.key, plan_of(core))]
-        scales = torch.cat([full_scales(target, core.device, core) for _, target in site.parts()])
-        return AnalogLinear(weight, core, ranges=folded_ranges(found, scales, core), bias=site.bias)
+        core = cores[site.block]
+        own = None if ranges is None else ranges[(*site.key, plan_of(core))]
+        return analog_site(site, core, draw, n_copies=mapping.placement[site.block].copies, ranges=own)
 
-    def tiled(site: Site, core: AnalogCore, own: MatrixRange) -> nn.Module:
-        slices = [
-            noisy_slices(
-                target,
-                core.device,
-                core,
-                seed=seed,
-                block=site.block,
-                matrix=name,
-                time_s=time_s,
-                sign=sign,
-                scale=scale,
-            )
-            for name, target in site.parts()
-        ]
-        scales = torch.cat([full_scales(target, core.device, core) for _, target in site.parts()])
-        key = NoiseKey(seed, site.block, "+".join(site.matrices), 0, 0, "read")
-        return TiledLinear(
-            torch.cat(slices, dim=1), core, scales=scales, ranges=own, key=key, sign=sign, bias=site.bias
-        )
+    def replaced(site: Site) -> nn.Module | None:
+        if is_resident or not (site.block in cores or site.block in formats):
+            return on_chip(site)
+        return DrawnOnUse(lambda device: cast("nn.Module", on_chip(site.on(device))))
 
-    chip: nn.Module = rebuilt(model, analog)
-    return chip
+    chip: Untyped = rebuilt(model, replaced)
+    chip.conversion = conversion_of(model, cores, formats)
+    chip.is_noisy_copy = bool(cores or formats)
+    return cast("nn.Module", chip)
+
+
+def conversion_of(model: nn.Module, cores: Collection[str], formats: Collection[str]) -> Conversion:
+    """What became of the blocks."""
+    blocks = tuple(dict.fromkeys(site.block for site in sites(model)))
+    return Conversion(
+        analog=tuple(block for block in blocks if block in cores),
+        rounded=tuple(block for block in blocks if block in formats),
+        digital=tuple(block for block in blocks if block not in cores and block not in formats),
+        unplaced=unplaced(model),
+    )
 
 
 def require_known_age(cores: Iterable[AnalogCore], time_s: float) -> None:
@@ -125,7 +132,7 @@ def analog_cores(model: nn.Module, mapping: Mapping, arch: Architecture) -> dict
     """Block → core group, for every analog block.
 
     Raises:
-        SpecError: blocks missing or unknown, unknown groups, several copies, a core with swept values, or one whose
+        SpecError: blocks missing or unknown, unknown groups, a core with swept values, or one whose
             noise is not modelled.
     """
     blocks = dict.fromkeys(site.block for site in sites(model))
@@ -142,8 +149,6 @@ def analog_cores(model: nn.Module, mapping: Mapping, arch: Architecture) -> dict
             continue
         if option.group not in groups:
             problems.append(Problem(f"on analog group {option.group!r}, which {arch.name!r} does not have", block))
-        elif option.copies != 1:
-            problems.append(Problem(f"noise of {option.copies} copies is not modelled by this version", block))
         else:
             cores[block] = groups[option.group]
     problems += [

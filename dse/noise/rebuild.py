@@ -2,129 +2,88 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from transformers.models.olmoe.modeling_olmoe import OlmoeForCausalLM, OlmoeTopKRouter
+from torch import nn
 
-from dse.errors import SpecError
-from dse.noise.experts import IMPLEMENTATION, ExpertMatrices
-
-ATTENTION = ("q", "k", "v", "o")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Site:
-    """One stored weight of a model: one matrix of a block, or several stacked along the output."""
-
-    block: str
-    matrices: tuple[str, ...]
-    weight: Tensor
-    """[outputs, inputs]; the matrices take equal shares of the outputs."""
-    bias: Tensor | None = None
-
-    @property
-    def key(self) -> tuple[str, tuple[str, ...]]:
-        """Name of the site within its model."""
-        return self.block, self.matrices
-
-    def parts(self) -> Iterator[tuple[str, Tensor]]:
-        """The matrices and their weights."""
-        yield from zip(self.matrices, self.weight.chunk(len(self.matrices)), strict=True)
-
-
-Untyped = Any
-"""A module of ``transformers``: the library declares no types for its attributes."""
+from dse.noise.experts import (
+    IMPLEMENTATION,
+    ExpertMatrices,
+    in_sorted_loop,
+    require_eager_arithmetic,
+)
+from dse.noise.routers import RoutedThrough, require_product
+from dse.noise.sites import Site, SiteKey, Untyped, sites
 
 Replace = Callable[[Site], nn.Module | None]
 """Gives the module that stands in for a weight matrix, or None to keep the stored one."""
 
 
-class ReplacedRouter(OlmoeTopKRouter):
-    """The library's router with another module in place of its product."""
-
-    def __init__(self, router: Untyped, linear: nn.Module) -> None:
-        nn.Module.__init__(self)
-        self.linear = linear
-        self.top_k, self.norm_topk_prob, self.hidden_dim = router.top_k, router.norm_topk_prob, router.hidden_dim
-
-    def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (T, E), weights (T, K) and indices (T, K) of the chosen experts."""
-        logits = self.linear(hidden_states.reshape(-1, self.hidden_dim))  # (T, E)
-        weights, indices = F.softmax(logits, dtype=torch.float, dim=-1).topk(self.top_k, dim=-1)  # (T, K)
-        if self.norm_topk_prob:
-            weights = weights / weights.sum(dim=-1, keepdim=True)
-        return logits, weights.to(logits.dtype), indices
-
-
-def require_supported(model: Untyped) -> None:
-    """Refuses models whose structure is not known.
-
-    Raises:
-        SpecError: the class is not one of those supported, or the weights are not float32.
-    """
-    if type(model) is not OlmoeForCausalLM:
-        raise SpecError(f"model of class {type(model).__name__}: only OlmoeForCausalLM is supported by this version")
-    if model.dtype != torch.float32:
-        raise SpecError(f"model of {model.dtype}: noise is simulated in float32; convert it with model.float()")
-
-
-def sites(model: Untyped) -> Iterator[Site]:
-    """Every weight matrix that can be placed on a core, in the order of execution."""
-    require_supported(model)
-    if any(isinstance(module, ReplacedRouter | ExpertMatrices) for module in model.modules()):
-        raise SpecError("the model is a noisy copy already; give the digital model it was made from")
-    for number, layer in enumerate(model.model.layers):
-        for name in ATTENTION:
-            linear = getattr(layer.self_attn, f"{name}_proj")
-            yield Site(f"layers.{number}.attention", (name,), linear.weight, linear.bias)
-        yield Site(f"layers.{number}.router", ("router",), layer.mlp.gate.weight)
-        experts = layer.mlp.experts
-        pairs = zip(experts.gate_up_proj.unbind(0), experts.down_proj.unbind(0), strict=True)
-        for expert, (gate_up, down) in enumerate(pairs):
-            yield Site(f"layers.{number}.experts.{expert}", ("gate", "up"), gate_up)
-            yield Site(f"layers.{number}.experts.{expert}", ("down",), down)
-    yield Site("head", ("head",), model.lm_head.weight, model.lm_head.bias)
-
-
 def rebuilt(model: Untyped, replace: Replace) -> Untyped:
     """A copy of the model that shares every parameter, with the matrices that ``replace`` names replaced.
 
-    The routed experts run in the sorted loop of ``experts.py``, equal bit for bit to the library's eager one.
+    Routed experts run in the sorted loop of ``experts.py``, equal bit for bit to the library's eager one. As many
+    matrices are made at a time as torch has threads.
 
     Raises:
-        SpecError: the model's class is not supported.
+        SpecError: the structure of the model, of its experts, or of a router that is replaced, is not known.
     """
-    with torch.no_grad():
-        modules = {site.key: module for site in sites(model) if (module := replace(site)) is not None}
+    found = list(sites(model))
+    modules = {
+        site.key: module for site, module in zip(found, replacements(found, replace), strict=True) if module is not None
+    }
     clone = shared_copy(model)
-    for number, layer in enumerate(clone.model.layers):
-        for name in ATTENTION:
-            if module := modules.get((f"layers.{number}.attention", (name,))):
-                setattr(layer.self_attn, f"{name}_proj", module)
-        if module := modules.get((f"layers.{number}.router", ("router",))):
-            layer.mlp.gate = ReplacedRouter(layer.mlp.gate, module)
-        replace_experts(layer.mlp.experts, number, modules)
-    if module := modules.get(("head", ("head",))):
-        clone.lm_head = module
+    for site in found:
+        if site.key in modules and site.kind == "linear":
+            clone.set_submodule(site.module, modules[site.key])
+        elif site.key in modules and site.kind == "router":
+            clone.set_submodule(site.module, routed_through(model.get_submodule(site.module), modules[site.key], site))
+    checked: set[type] = set()
+    for path in dict.fromkeys(site.module for site in found if site.kind == "gate_up"):
+        experts = model.get_submodule(path)
+        if type(experts) not in checked:
+            eager, plain = shared_copy(experts), shared_copy(experts)
+            in_sorted_loop(eager, {}, implementation="eager")
+            in_sorted_loop(plain, {}, implementation=IMPLEMENTATION)
+            require_eager_arithmetic(experts, plain, eager)
+            checked.add(type(experts))
+        own = expert_matrices((site for site in found if site.module == path), modules)
+        in_sorted_loop(clone.get_submodule(path), own, implementation=IMPLEMENTATION)
     return clone
 
 
-def replace_experts(experts: Untyped, layer: int, modules: dict[tuple[str, tuple[str, ...]], nn.Module]) -> None:
-    """Switches one layer's experts (of a shared copy) to the sorted loop and hands it the replaced matrices."""
-    experts.config = copy.copy(experts.config)
-    experts.config._experts_implementation = IMPLEMENTATION
-    experts.replaced = nn.ModuleDict()
-    for expert in range(experts.num_experts):
-        block = f"layers.{layer}.experts.{expert}"
-        gate_up, down = modules.get((block, ("gate", "up"))), modules.get((block, ("down",)))
-        if gate_up is not None and down is not None:
-            experts.replaced[str(expert)] = ExpertMatrices(gate_up, down)
+def replacements(found: list[Site], replace: Replace) -> list[nn.Module | None]:
+    """What stands in for each site, made side by side on the threads of torch."""
+
+    def made(site: Site) -> nn.Module | None:
+        with torch.no_grad():
+            return replace(site)
+
+    if torch.get_num_threads() == 1:
+        return [made(site) for site in found]
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(made, found))
+
+
+def routed_through(router: Untyped, linear: nn.Module, site: Site) -> RoutedThrough:
+    """The router with another product.
+
+    Raises:
+        SpecError: the class of the router does not choose by a product.
+    """
+    require_product(router, site)
+    return RoutedThrough(shared_copy(router), linear)
+
+
+def expert_matrices(own: Iterable[Site], modules: dict[SiteKey, nn.Module]) -> dict[int, ExpertMatrices]:
+    """Number → replaced matrices of the experts of one layer that are replaced."""
+    by_expert: dict[int, dict[str, nn.Module]] = {}
+    for site in own:
+        if site.key in modules:
+            by_expert.setdefault(site.expert, {})[site.kind] = modules[site.key]
+    return {number: ExpertMatrices(both["gate_up"], both["down"]) for number, both in by_expert.items()}
 
 
 def shared_copy(module: nn.Module) -> Untyped:

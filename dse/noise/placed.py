@@ -1,0 +1,114 @@
+"""A stored weight of a model on the crossbars of one chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dse.noise.drawn import AveragedCopies, InFloat32
+from dse.noise.key import NoiseKey, Sign
+from dse.noise.linear import AnalogLinear, folded_ranges, full_scales, needs_tiles
+from dse.noise.ranges import MatrixRange
+from dse.noise.sites import Site
+from dse.noise.tiles import TiledLinear
+from dse.noise.weight import noisy_slices, noisy_weight
+from dse.spec.architecture import AnalogCore
+
+# K weight slices, O outputs, I inputs, S input slices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgrammedChip:
+    """Which chip, and how old."""
+
+    seed: int
+    sign: Sign = 1
+    time_s: float = 0.0
+    scale: float = 1.0
+    """Further factor on each device's sigma."""
+
+
+def analog_site(
+    site: Site, core: AnalogCore, chip: ProgrammedChip, *, n_copies: int, ranges: MatrixRange | None
+) -> nn.Module:
+    """What stands in for a stored weight.
+
+    Without ranges the copies of a block are one matrix, the mean of their weights; behind converters each copy works
+    by itself. Weights of 16 bits are drawn in float32 and then rounded; behind converters products are in float32.
+    """
+    copies = range(n_copies)
+    if ranges is None:
+        mean = stored(site, core, chip, copy=0)
+        for copy in copies[1:]:
+            mean += stored(site, core, chip, copy=copy)
+        weight = mean.div_(n_copies) if n_copies > 1 else mean
+        return AnalogLinear(weight.to(site.weight.dtype), core, bias=own_bias(site, site.weight.dtype))
+    here = MatrixRange(*(values.to(site.weight.device) for values in ranges))
+    layers = [behind_converters(site, core, chip, here, copy=copy) for copy in copies]
+    return layers[0] if n_copies == 1 else AveragedCopies(layers)
+
+
+def behind_converters(
+    site: Site, core: AnalogCore, chip: ProgrammedChip, ranges: MatrixRange, *, copy: int
+) -> nn.Module:
+    """One copy of a site with the converters of its core."""
+    bias, scales = own_bias(site, torch.float32), site_scales(site, core)
+    if needs_tiles(core):
+        key = NoiseKey(chip.seed, site.block, "+".join(site.matrices), 0, 0, "read", copy)
+        slices = stored_slices(site, core, chip, copy=copy)
+        return TiledLinear(slices, core, scales=scales, ranges=ranges, key=key, sign=chip.sign, bias=bias)
+    found = folded_ranges(ranges, scales, core)
+    layer = AnalogLinear(stored(site, core, chip, copy=copy), core, ranges=found, bias=bias)
+    return layer if site.weight.dtype == torch.float32 else InFloat32(layer)
+
+
+def stored(site: Site, core: AnalogCore, chip: ProgrammedChip, *, copy: int) -> Tensor:
+    """The weights of a site on one chip (O, I), float32, rows in the order in which they are stored."""
+    weight = torch.empty(site.weight.shape, device=site.weight.device)
+    for (name, target), out in zip(site.parts(), site.split(weight), strict=True):
+        noisy_weight(
+            target,
+            core.device,
+            core,
+            seed=chip.seed,
+            block=site.block,
+            matrix=name,
+            time_s=chip.time_s,
+            sign=chip.sign,
+            scale=chip.scale,
+            copy=copy,
+            out=out,
+        )
+    return weight
+
+
+def stored_slices(site: Site, core: AnalogCore, chip: ProgrammedChip, *, copy: int) -> Tensor:
+    """The weights of a site slice by slice of their bits (K, O, I)."""
+    own = [
+        noisy_slices(
+            target,
+            core.device,
+            core,
+            seed=chip.seed,
+            block=site.block,
+            matrix=name,
+            time_s=chip.time_s,
+            sign=chip.sign,
+            scale=chip.scale,
+            copy=copy,
+        ).transpose(0, 1)
+        for name, target in site.parts()
+    ]
+    return site.stacked(own).transpose(0, 1)
+
+
+def site_scales(site: Site, core: AnalogCore) -> Tensor:
+    """Weights that map to g_max (O, S)."""
+    return site.stacked([full_scales(target, core.device, core) for _, target in site.parts()])
+
+
+def own_bias(site: Site, dtype: torch.dtype) -> nn.Parameter | None:
+    """The bias of a site, as a parameter of the module that stands in for it."""
+    return None if site.bias is None else nn.Parameter(site.bias.to(dtype), requires_grad=False)
