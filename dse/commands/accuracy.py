@@ -77,6 +77,7 @@ def plan_of(arguments: argparse.Namespace) -> dse.noise.Plan:
         yield_limit_nats=arguments.yield_limit_nats,
         margin_nats=arguments.margin_nats,
         tasks=tasks,
+        torch_device=arguments.torch_device,
     )
 
 
@@ -106,6 +107,7 @@ def measured(
             task_items=arguments.task_items,
             folder=folder,
             time_limit_s=None if limit_s is None else max(0.0, limit_s - used_s),
+            torch_device=arguments.torch_device,
             progress=progress_bar(arguments, "chips"),
         )
 

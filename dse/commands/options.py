@@ -127,6 +127,8 @@ def accuracy_options(sub: argparse.ArgumentParser) -> None:
     add_tasks(sub)
     sub.add_argument("--keep", metavar="DIR", help="keep every chip there; the same command goes on from them")
     sub.add_argument("--jobs", type=whole(1), default=1, metavar="N", help="processes (default 1)")
+    sub.add_argument("--torch-device", default="cpu", metavar="NAME",
+                     help="where models compute: cpu, cuda, cuda:N (default cpu); the chips are the same")  # fmt: skip
 
 
 def add_tasks(sub: argparse.ArgumentParser) -> None:

@@ -20,6 +20,8 @@ FloatArray = NDArray[np.float32]
 
 DTYPES: Final[dict[str, str]] = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 """Formats that can be read: name in the header → NumPy type of the stored words."""
+NARROW: Final = ("F8_", "F4", "F6", "I4", "U4", "I8", "U8", "I16", "U16", "I32", "U32")
+"""First letters of formats of fp8 and packed weights."""
 INDEX_NAME: Final = "model.safetensors.index.json"
 CHUNK_ROWS: Final = 256
 """Rows converted at a time, so that memory stays at one matrix and one chunk."""
@@ -64,6 +66,10 @@ class Checkpoint:
                 tensor = self.tensors[place.tensor]
                 check_shape(tensor, place, key)
                 return tensor, place
+        stems = [place.tensor.removesuffix(".weight") for place in places]
+        packed = [t for t in self.tensors.values() if is_packed(t) and t.name.startswith(tuple(stems))]
+        if packed:
+            raise SpecError([packed_problem(packed[0])])
         looked_for = " or ".join(place.tensor for place in places)
         raise SpecError(
             [Problem(f"no tensor {looked_for}; it should hold {key.block} {key.matrix}", file=str(self.folder))]
@@ -73,9 +79,7 @@ class Checkpoint:
         """The weights of a matrix, [out, in]."""
         tensor, place = self.find(key, model)
         if tensor.dtype not in DTYPES:
-            readable = f"this version reads {', '.join(DTYPES)}: convert the checkpoint"
-            message = f"tensor {tensor.name} is stored as {tensor.dtype}; {readable}"
-            raise SpecError([Problem(message, file=str(tensor.file))])
+            raise SpecError([packed_problem(tensor)])
         columns = tensor.shape[-1]
         first_row = (0 if place.index is None else place.index * tensor.shape[1]) + place.first_row
         weight = np.empty((key.n_out, columns), dtype=np.float32)
@@ -87,6 +91,17 @@ class Checkpoint:
                 words = np.frombuffer(stream.read(chunk.size * word.itemsize), dtype=word).reshape(chunk.shape)
                 chunk[:] = bfloat16_to_float32(words) if tensor.dtype == "BF16" else words
         return weight
+
+
+def is_packed(tensor: Tensor) -> bool:
+    """Whether a tensor holds fp8 or packed weights."""
+    return tensor.dtype.startswith(NARROW) and len(tensor.shape) > 1
+
+
+def packed_problem(tensor: Tensor) -> Problem:
+    """What to say of a tensor in a format that is not read."""
+    readable = f"this version reads {', '.join(DTYPES)}: convert the checkpoint"
+    return Problem(f"tensor {tensor.name} is stored as {tensor.dtype}; {readable}", file=str(tensor.file))
 
 
 def read_matrices(folder: Path, model: Model, kinds: Collection[str] | None = None) -> Iterator[WeightMatrix]:
@@ -122,12 +137,35 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     """Reads the headers of all shards of a checkpoint folder.
 
     Raises:
-        SpecError: no such folder, no safetensors, a missing or truncated shard.
+        SpecError: no such folder, no safetensors, a missing or truncated shard, a tensor that is not where the index
+            says.
     """
     tensors: dict[str, Tensor] = {}
     for shard in shard_files(folder):
         tensors |= {tensor.name: tensor for tensor in read_header(shard)}
+    index = folder / INDEX_NAME
+    said = read_index(index) if index.exists() else {}
+    astray = [name for name, shard in said.items() if name not in tensors or tensors[name].file.name != shard]
+    if astray:
+        raise SpecError(
+            [
+                Problem(f"lacks tensor {name}, which {INDEX_NAME} lists", file=str(folder / said[name]))
+                for name in astray
+            ][:5]
+        )
     return Checkpoint(folder, tensors)
+
+
+def read_index(index: Path) -> dict[str, str]:
+    """Tensor → name of its shard.
+
+    Raises:
+        SpecError: not an index.
+    """
+    try:
+        return {str(name): str(shard) for name, shard in json.loads(index.read_text("utf-8"))["weight_map"].items()}
+    except (json.JSONDecodeError, KeyError, AttributeError, TypeError):
+        raise SpecError([Problem("not an index of shards (expected JSON with weight_map)", file=str(index))]) from None
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -136,12 +174,7 @@ def shard_files(folder: Path) -> list[Path]:
         raise SpecError([Problem("no such checkpoint folder", file=str(folder))])
     index = folder / INDEX_NAME
     if index.exists():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (json.JSONDecodeError, KeyError, AttributeError, TypeError):
-            raise SpecError(
-                [Problem("not an index of shards (expected JSON with weight_map)", file=str(index))]
-            ) from None
+        names = sorted(set(read_index(index).values()))
         missing = [name for name in names if not (folder / name).exists()]
         if missing:
             raise SpecError(

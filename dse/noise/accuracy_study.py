@@ -16,6 +16,7 @@ from dse.mapping.model import Mapping
 from dse.noise.bench import Bench, BenchKey, bench_key, load_bench, require_same_shapes
 from dse.noise.chip import ChipJob
 from dse.noise.convert import analog_cores, require_known_age
+from dse.noise.digital import WeightFormat, digital_formats
 from dse.noise.effects import effects_of
 from dse.noise.intervals import pairs_needed
 from dse.noise.keep import ChipStore, Place, noise_digest, simulator_digest
@@ -23,8 +24,10 @@ from dse.noise.key import Sign
 from dse.noise.measure import Chips, measure_chips
 from dse.noise.plan import Plan
 from dse.noise.result import AccuracyInterrupted, AccuracyReport, Status
+from dse.noise.sites import unplaced
 from dse.noise.summary import LOSS, chip_yield, equivalence, increases, summarise, summarise_layers, summarise_loads
 from dse.noise.tables import draw_table, layer_table, load_table
+from dse.noise.torch_device import GENERATOR
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.workload.build import Workload
 
@@ -49,6 +52,8 @@ class AccuracyStudy:
     cores: dict[str, AnalogCore]
     """Analog block → core group."""
     store: ChipStore
+    formats: dict[str, WeightFormat]
+    """Digital block → format, where it is in whole numbers."""
 
     def measured(self, executor: Executor | None, deadline: float, progress: Progress) -> Chips:
         """The chips of the first stage and, where the plan wants an interval, as many more as their spread asks for.
@@ -112,7 +117,7 @@ class AccuracyStudy:
             raise TimeLimitError(
                 f"time is over after {len(chips)} of {planned} chips; an interval needs two whole pairs"
             )
-        effects = effects_of(self.cores.values(), time_s=plan.time_s)
+        effects = effects_of(self.cores.values(), time_s=plan.time_s, formats=self.formats.values())
         table = draw_table(whole)
         n_first = min(plan.draws, len(whole)) // 2
         summary = summarise(table, digital, n_first=n_first)
@@ -137,6 +142,10 @@ class AccuracyStudy:
             n_items=len(self.bench.items),
             effects=effects.simulated,
             analog_blocks=len(self.cores),
+            rounded_blocks=len(self.formats),
+            unplaced=unplaced(self.bench.model),
+            torch_device=plan.torch_device,
+            generator=GENERATOR,
             unmodelled=effects.left_out,
             digests={
                 "architecture": self.arch.digest,
@@ -167,10 +176,12 @@ def prepared(
     """
     plan.require_possible(workload)
     placed = any(option.precision == "analog" for option in mapping.placement.values())
-    key = bench_key(workload, n_tokens=plan.n_tokens, n_items=plan.n_items, tasks=plan.tasks, needs_ranges=placed)
+    key = bench_key(workload, n_tokens=plan.n_tokens, n_items=plan.n_items, tasks=plan.tasks, needs_ranges=placed,
+                    torch_device=plan.torch_device)  # fmt: skip
     bench = load_bench(key)
     require_same_shapes(bench.model, workload)
     cores = analog_cores(bench.model, mapping, arch)
+    formats = digital_formats(mapping, arch)
     require_known_age(cores.values(), plan.time_s)
     identity = {
         **dict(key.digests),
@@ -181,11 +192,13 @@ def prepared(
         "time": plan.time_s,
         "tokens": plan.n_tokens,
         "items": plan.n_items,
+        "formats of digital blocks": sorted((block, *form) for block, form in formats.items()),
+        "torch device": plan.torch_device,
         "tasks": list(plan.tasks.names),
         "items of a task": plan.tasks.n_items,
         "version of the simulator": simulator_digest(),
     }
-    return AccuracyStudy(arch, workload, mapping, plan, key, bench, cores, ChipStore(folder, identity))
+    return AccuracyStudy(arch, workload, mapping, plan, key, bench, cores, ChipStore(folder, identity), formats)
 
 
 def placement_digest(mapping: Mapping) -> str:

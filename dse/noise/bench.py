@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from dse.noise.ranges import RangePlan
 from dse.noise.rebuild import rebuilt, shared_copy
 from dse.noise.sites import sites
 from dse.noise.task_plan import NO_TASKS, TaskPlan
+from dse.noise.torch_device import fits, free_bytes, layer_by_layer, moved_copy, stored_bytes
 from dse.noise.trace import Trace
 from dse.spec.digest import file_digest
 from dse.workload.build import Workload
@@ -45,6 +46,7 @@ class BenchKey:
     n_items: int | None
     tasks: TaskPlan
     digests: tuple[tuple[str, str], ...]
+    torch_device: str = "cpu"
 
 
 @dataclass(slots=True, eq=False)
@@ -52,12 +54,15 @@ class Bench:
     """A loaded model with its evaluation text."""
 
     model: nn.Module
-    """The digital model, in the sorted loop of experts."""
+    """The digital model, in the sorted loop of experts; on the device if it fits there twice, else on the host."""
     windows: Tensor
     """Tokens [windows, context + 1]."""
     items: tuple[Item, ...]
     calibration: Tensor | None
     tasks: TaskSuite | None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    is_roomy: bool = True
+    """Whether the memory of the device holds the digital model and a chip."""
     known_ranges: dict[RangePlan, Ranges] = field(default_factory=dict)
     known_metrics: dict[str, float] = field(default_factory=dict)
     known_trace: Trace = field(default_factory=dict)
@@ -67,8 +72,15 @@ class Bench:
 
     def evaluate(self, model: nn.Module, trace: Trace) -> dict[str, float]:
         """Metrics of a model on text, items and tasks; fills the trace of its MoE layers on the first batch."""
-        found = evaluate_model(model, self.windows, self.items, trace=trace)
-        return found if self.tasks is None else found | self.tasks.evaluate(model)
+        placed = self.placed(model)
+        found = evaluate_model(placed, self.windows, self.items, trace=trace)
+        return found if self.tasks is None else found | self.tasks.evaluate(placed)
+
+    def placed(self, model: nn.Module) -> nn.Module:
+        """A model of this bench where it can run on the device."""
+        if self.is_roomy or self.device.type == "cpu":
+            return model
+        return cast("nn.Module", layer_by_layer(model, self.device))
 
     @property
     def digital(self) -> dict[str, float]:
@@ -83,7 +95,7 @@ class Bench:
         """MoE layers of the digital model on the first batch."""
         with self.lock:
             if not self.known_trace:
-                self.known_trace = trace_of(shared_copy(self.model), self.windows)
+                self.known_trace = trace_of(self.placed(shared_copy(self.model)), self.windows)
             return self.known_trace
 
     @property
@@ -100,7 +112,13 @@ class Bench:
 
 
 def bench_key(
-    workload: Workload, *, n_tokens: int, n_items: int | None, needs_ranges: bool, tasks: TaskPlan = NO_TASKS
+    workload: Workload,
+    *,
+    n_tokens: int,
+    n_items: int | None,
+    needs_ranges: bool,
+    tasks: TaskPlan = NO_TASKS,
+    torch_device: str = "cpu",
 ) -> BenchKey:
     """The files that accuracy of a workload is measured on.
 
@@ -134,6 +152,7 @@ def bench_key(
         n_items=n_items,
         tasks=tasks,
         digests=tuple((digests | tasks.digests()).items()),
+        torch_device=torch_device,
     )
 
 
@@ -159,12 +178,17 @@ def load_bench(key: BenchKey) -> Bench:
         calibration = torch.from_numpy(token_windows(training, context=context, n_tokens=CALIBRATION_TOKENS)[:, :-1])
     suite = dse.noise.TaskSuite(key.tasks, dse.noise.load_tokenizer(key.checkpoint)) if key.tasks.names else None
     model: nn.Module = rebuilt(checkpoint.model, lambda site: None)
+    device = torch.device(key.torch_device)
+    n_bytes, is_host = stored_bytes(model), device.type == "cpu"
+    is_roomy = fits(n_bytes if is_host else 2 * n_bytes, free_bytes(device))
     return Bench(
-        model=model,
+        model=model if is_host or not is_roomy else moved_copy(model, device),
         windows=windows,
         items=items,
         calibration=calibration,
         tasks=suite,
+        device=device,
+        is_roomy=is_roomy,
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dse.noise.convert import RangeKey, Ranges
 from dse.noise.experts import expert_output
+from dse.noise.metrics import device_of
 from dse.noise.ranges import MatrixRange, RangePlan, RangeRecorder
 from dse.noise.rebuild import rebuilt
 from dse.noise.sites import Site, SiteKey, Untyped
@@ -59,7 +60,7 @@ def run(model: Untyped, tokens: Tensor, *, batch: int = 8) -> None:
     """Passes windows through the model and forgets the result."""
     with torch.inference_mode():
         for part in torch.split(tokens, batch):
-            model(input_ids=part, use_cache=False)
+            model(input_ids=part.to(device_of(model)), use_cache=False)
 
 
 def watched(model: nn.Module, recording: Untyped, rare: Iterable[Site]) -> Untyped:

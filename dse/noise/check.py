@@ -40,6 +40,7 @@ def check_accuracy(
     task_items: int | None = None,
     folder: str | Path | None = None,
     time_limit_s: float | None = None,
+    torch_device: str = "cpu",
     progress: Progress | None = None,
 ) -> AccuracyReport:
     """Measures loss, perplexity and top-1 share of a mapping on chips drawn in antithetic pairs.
@@ -68,6 +69,9 @@ def check_accuracy(
         task_items: most items of each task; None: all.
         folder: keeps every chip there as soon as it is known; an equal call goes on from them.
         time_limit_s: no chip is begun later; the report covers the pairs that are complete.
+        torch_device: where models compute: cpu, cuda or cuda:N. Chips are drawn on the CPU and are the same everywhere;
+            a model that the device cannot hold twice is moved there layer by layer, and its noisy weights are drawn
+            again whenever they are used.
         progress: told after every chip.
 
     Raises:
@@ -81,12 +85,15 @@ def check_accuracy(
         draws=draws, seed=seed, time_s=time_s, scale=scale, n_tokens=n_tokens, n_items=n_items,
         half_width_nats=half_width_nats, max_draws=max_draws, yield_limit_nats=yield_limit_nats,
         margin_nats=margin_nats, tasks=task_plan,
+        torch_device=torch_device,
     )  # fmt: skip
     begin = time.monotonic()
     deadline = math.inf if time_limit_s is None else begin + time_limit_s
     study = prepared(arch, workload, mapping, plan, None if folder is None else Path(folder))
     with threads_for(workload.model.d_model):
-        chips = study.measured(executor if study.cores else None, deadline, progress or (lambda done, total: None))
+        chips = study.measured(
+            executor if study.cores or study.formats else None, deadline, progress or (lambda done, total: None)
+        )
         return study.report(chips, seconds=time.monotonic() - begin)
 
 

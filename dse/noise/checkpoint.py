@@ -8,19 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import nn
-from transformers.models.olmoe.modeling_olmoe import OlmoeForCausalLM
+from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
 from dse.errors import Problem, SpecError
+from dse.importers.tensors import is_packed, open_checkpoint, packed_problem, shard_files
 from dse.spec.digest import file_digest
 
-MODEL_TYPES = ("olmoe",)
-LIBRARY_MODEL: Any = OlmoeForCausalLM
+MODEL_TYPES: Final = (
+    "olmoe", "mixtral", "phimoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "deepseek_v3", "glm4_moe", "gpt_oss",
+)  # fmt: skip
+"""Classes of ``transformers`` that tests convert."""
+LIBRARY_MODEL: Any = AutoModelForCausalLM
 LIBRARY_LOGGING: Any = logging
 """Typed Any: the library's annotations say less than its functions return."""
 
@@ -44,9 +48,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     config = read_json(folder / "config.json")
     if config.get("model_type") not in MODEL_TYPES:
-        told = f"model_type {config.get('model_type')!r} is not supported by this version (supported: olmoe)"
+        supported = ", ".join(MODEL_TYPES)
+        told = f"model_type {config.get('model_type')!r} is not simulated by this version (supported: {supported})"
         raise SpecError([Problem(told, "model_type", str(folder / "config.json"))])
-    weight_files(folder)
+    require_readable(folder)
     try:
         with quiet_library(), torch.random.fork_rng(devices=[]):
             model, loading = LIBRARY_MODEL.from_pretrained(
@@ -54,6 +59,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
                 dtype=torch.float32,
                 local_files_only=True,
                 use_safetensors=True,
+                trust_remote_code=False,
                 experts_implementation="eager",
                 output_loading_info=True,
             )
@@ -72,38 +78,27 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 def checkpoint_digest(folder: Path) -> str:
     """sha256 over the configuration and all weight files."""
-    files = [folder / "config.json", *weight_files(folder)]
+    files = [folder / "config.json", *shard_files(folder)]
     return hashlib.sha256("".join(file_digest(file) for file in files).encode()).hexdigest()
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint, each of them opened once.
+def require_readable(folder: Path) -> None:
+    """Refuses weights that are not there or in a format that is not read, before any is loaded.
 
     Raises:
-        SpecError: missing, truncated or not safetensors; names every such file.
+        SpecError: a missing or truncated shard, pickles, fp8 or packed weights; names file and tensor.
     """
-    if not folder.is_dir():
-        raise SpecError(f"{folder}: no such checkpoint folder")
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        names = sorted(set(read_json(index).get("weight_map", {}).values()))
-        files = [folder / name for name in names]
-    elif not (folder / "model.safetensors").exists() and any(folder.glob("*.bin")):
-        raise SpecError(f"{folder}: weights are pickles, which are not read; save them as safetensors")
-    else:
-        files = [folder / "model.safetensors"]
-    problems = []
-    for file in files:
-        try:
-            with safe_open(file, framework="numpy"):
-                pass
-        except FileNotFoundError:
-            problems.append(Problem("no such file", file=str(file)))
-        except (SafetensorError, OSError) as error:
-            problems.append(Problem(f"truncated or not a safetensors file: {error}", file=str(file)))
+    config = folder / "config.json"
+    packed = [tensor for tensor in open_checkpoint(folder).tensors.values() if is_packed(tensor)]
+    problems = [packed_problem(tensor) for tensor in packed[:3]]
+    method = read_json(config).get("quantization_config")
+    if isinstance(method, dict) and not problems:
+        told = (
+            f"weights of {method.get('quant_method', 'a packed format')!r} are not read; convert the checkpoint to bf16"
+        )
+        problems.append(Problem(told, "quantization_config", str(config)))
     if problems:
         raise SpecError(problems)
-    return files
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dse.mapping.model import Mapping
 from dse.noise.bench import BenchKey, load_bench
 from dse.noise.convert import analog_cores, noisy_model
+from dse.noise.digital import digital_formats
 from dse.noise.keep import Place, Record
 from dse.noise.key import chip_seed
 from dse.noise.ranges import plan_of
@@ -33,11 +34,11 @@ class ChipJob:
 
 
 def evaluate_chip(job: ChipJob) -> Record:
-    """Metrics and layers of one chip; without analog blocks those of the digital model."""
+    """Metrics and layers of one chip; those of the digital model where all blocks keep its weights."""
     bench = load_bench(job.bench)
     cores = analog_cores(bench.model, job.mapping, job.arch)
     with threads_for(job.width):
-        if not cores:
+        if not cores and not digital_formats(job.mapping, job.arch):
             return {"metrics": dict(bench.digital), "layers": []}
         chip = noisy_model(
             bench.model,
@@ -47,7 +48,8 @@ def evaluate_chip(job: ChipJob) -> Record:
             sign=job.place.sign,
             time_s=job.time_s,
             scale=job.scale,
-            ranges=bench.ranges(frozenset(plan_of(core) for core in cores.values())),
+            ranges=bench.ranges(frozenset(plan_of(core) for core in cores.values())) if cores else None,
+            is_resident=bench.is_roomy,
         )
         digital, trace = bench.digital_trace, Trace()
         metrics = bench.evaluate(chip, trace)

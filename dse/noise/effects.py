@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from dse.noise.digital import WeightFormat
 from dse.spec.architecture import AnalogCore
 
 ALWAYS = ("programming noise", "DAC quantisation and clipping", "ADC quantisation and clipping")
-NEVER = ("weights of digital units at less than checkpoint precision",)
+NEVER = ("fp8 weights and activations of digital units",)
+"""Rounding that the mapping or the scenario may ask for and that is left out."""
 
 
 class Effects(NamedTuple):
@@ -19,8 +21,14 @@ class Effects(NamedTuple):
     """Not stated by the files of any core in use, or not part of the simulation."""
 
 
-def effects_of(cores: Collection[AnalogCore], *, time_s: float) -> Effects:
-    """What happens to the weights and products of some core groups at an age of the weights [s]."""
+def effects_of(cores: Collection[AnalogCore], *, time_s: float, formats: Collection[WeightFormat] = ()) -> Effects:
+    """What happens to the weights and products of some core groups at an age of the weights [s].
+
+    Args:
+        cores: core groups of the analog blocks.
+        time_s: age of the weights [s].
+        formats: formats of the digital blocks in whole numbers.
+    """
     stated = {
         "conductance drift": time_s > 0,
         "read noise": any(core.device.read_noise is not None for core in cores),
@@ -36,4 +44,5 @@ def effects_of(cores: Collection[AnalogCore], *, time_s: float) -> Effects:
     missing = [effect for effect, is_stated in stated.items() if not is_stated]
     if time_s == 0:
         missing.remove("drift compensation")
-    return Effects((*ALWAYS, *found) if cores else (), (*missing, *NEVER))
+    digital = [f"int{bits} weights of digital units" for bits in sorted({form.bits for form in formats})]
+    return Effects((*(ALWAYS if cores else ()), *(found if cores else ()), *digital), (*missing, *NEVER))

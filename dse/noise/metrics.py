@@ -53,10 +53,15 @@ def evaluate_model(
         trace: filled with what the MoE layers do on the first batch.
     """
     with torch.inference_mode():
-        metrics = text_metrics(model, windows, trace)
+        metrics = text_metrics(model, windows.to(device_of(model)), trace)
         if items:
             metrics["multiple_choice_fraction"] = multiple_choice_fraction(model, items)
     return metrics
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model takes its tokens: the device of its first parameter, the embedding."""
+    return next(model.parameters()).device
 
 
 def text_batches(windows: Tensor) -> Sequence[Tensor]:
@@ -81,7 +86,7 @@ def trace_of(model: nn.Module, windows: Tensor) -> Trace:
     """What the MoE layers of a model do on the first batch of a text."""
     trace: Trace = {}
     with torch.inference_mode(), watched_layers(model, trace):
-        model(input_ids=text_batches(windows)[0][:, :-1], use_cache=False)
+        model(input_ids=text_batches(windows)[0][:, :-1].to(device_of(model)), use_cache=False)
     return trace
 
 
@@ -121,6 +126,7 @@ def score_batch(model: nn.Module, batch: Sequence[Continuation]) -> list[Score]:
     for row, part in enumerate(batch):
         tokens[row, : part.length] = torch.tensor([*part.context, *part.following])
         counted[row, len(part.context) - 1 : part.length - 1] = True
+    tokens, counted = tokens.to(device_of(model)), counted.to(device_of(model))
     logits = model(input_ids=tokens[:, :-1], use_cache=False).logits  # (n, L − 1, V)
     losses = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view_as(counted)
     sums = (-losses.double() * counted).sum(dim=1).tolist()

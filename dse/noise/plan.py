@@ -10,6 +10,7 @@ import numpy as np
 from dse.errors import Problem, SpecError
 from dse.noise.linear import scale_problems
 from dse.noise.task_plan import NO_TASKS, TaskPlan
+from dse.noise.torch_device import device_problems
 from dse.workload.build import Workload
 
 MAX_DRAWS: Final = 400
@@ -34,6 +35,8 @@ class Plan:
     yield_limit_nats: float | None = None
     margin_nats: float | None = None
     tasks: TaskPlan = NO_TASKS
+    torch_device: str = "cpu"
+    """Where models compute: cpu, cuda or cuda:N."""
 
     def require_possible(self, workload: Workload) -> None:
         """Refuses settings that no measurement can have.
@@ -52,7 +55,7 @@ class Plan:
             problems.append(
                 Problem("is not read by this version; write 0 and give time_s", "scenario.time_since_programming_s")
             )
-        problems += self.tasks.problems()
+        problems += [*self.tasks.problems(), *device_problems(self.torch_device)]
         if problems:
             raise SpecError(problems)
 

@@ -92,6 +92,14 @@ class AccuracyReport:
     """Noise effects that were simulated."""
     analog_blocks: int
     """Blocks that were noised."""
+    rounded_blocks: int
+    """Digital blocks whose weights were rounded to int8 or int4."""
+    unplaced: tuple[str, ...]
+    """Stored weights that belong to no block and stay digital under every mapping."""
+    torch_device: str
+    """Where the models computed."""
+    generator: str
+    """What drew the noise."""
     unmodelled: tuple[str, ...]
     """What stays out, in words."""
     digests: Mapping[str, str]

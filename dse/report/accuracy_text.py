@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
@@ -27,18 +30,28 @@ def accuracy_text(report: AccuracyReport) -> str:
         chip_table(report.draws),
         wrapped("simulated: " + (", ".join(report.effects) or "nothing, no block is analog"))
         + "\n"
-        + wrapped("not simulated: " + ", ".join(report.unmodelled)),
+        + wrapped("not simulated: " + ", ".join(report.unmodelled))
+        + "\n"
+        + wrapped("digital under every mapping: " + ", ".join(numbered_alike(report.unplaced))),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def numbered_alike(names: Sequence[str]) -> list[str]:
+    """Names with those that differ in a number only taken together."""
+    counts = Counter(re.sub(r"\.\d+\.", ".N.", name) for name in names)
+    return [name if count == 1 else f"{name} ({count} of them)" for name, count in counts.items()]
 
 
 def head_text(report: AccuracyReport) -> str:
     """What was measured, and why it ended."""
     n_pairs = len(report.draws) // 2
+    rounded = f", {report.rounded_blocks} in int8 or int4" if report.rounded_blocks else ""
+    time = f"{report.seconds:.1f} s" + ("" if report.torch_device == "cpu" else f" on {report.torch_device}")
     age = f"; weights {quantity_text(report.time_s, 's')} old" if report.time_s else ""
     lines = [
-        f"{report.analog_blocks} analog blocks; {len(report.draws)} chips in {n_pairs} antithetic pairs; "
-        f"{report.n_tokens} tokens, {report.n_items} items; noise scale {report.scale:g}{age}; {report.seconds:.1f} s"
+        f"{report.analog_blocks} analog blocks{rounded}; {len(report.draws)} chips in {n_pairs} antithetic pairs; "
+        f"{report.n_tokens} tokens, {report.n_items} items; noise scale {report.scale:g}{age}; {time}"
     ]
     if report.status == "time_limit":
         lines.append(f"stopped by the time limit: the plan asks for {report.planned_draws} chips")

@@ -143,6 +143,16 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
         open_checkpoint(tmp_path)
 
 
+def test_a_tensor_that_is_not_where_the_index_says_is_named(tmp_path: Path) -> None:
+    write_shards(tmp_path)
+    index = tmp_path / "model.safetensors.index.json"
+    said = json.loads(index.read_text())["weight_map"]
+    said["lm_head.weight"] = next(shard for shard in said.values() if shard != said["lm_head.weight"])
+    index.write_text(json.dumps({"weight_map": said}))
+    with pytest.raises(SpecError, match=r"\.safetensors: lacks tensor lm_head\.weight, which model"):
+        open_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize("keep", [4, 100, -10])
 def test_a_truncated_shard_is_named(tmp_path: Path, keep: int) -> None:
     save_file(tensors_of(MODEL), tmp_path / "model.safetensors")
@@ -183,6 +193,15 @@ def test_packed_formats_are_refused_with_file_and_tensor(tmp_path: Path, dtype: 
         match=rf"model\.safetensors: tensor model.layers.0.self_attn.q_proj.weight is stored as {name}",
     ):
         next(read_matrices(tmp_path, MODEL))
+
+
+def test_packed_experts_are_named_where_their_matrix_is_looked_for(tmp_path: Path) -> None:
+    tensors = {name: value for name, value in tensors_of(MODEL).items() if ".experts." not in name}
+    packed = "model.layers.0.mlp.experts.gate_up_proj_blocks"
+    tensors[packed] = np.zeros((3, 4, 2), np.uint8)
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(SpecError, match=rf"model\.safetensors: tensor {packed} is stored as U8"):
+        list(read_matrices(tmp_path, MODEL))
 
 
 def test_a_missing_tensor_names_its_spellings(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
 
+from dse.cost.option import Option
 from dse.errors import SpecError, TimeLimitError
-from dse.noise import AccuracyInterrupted, check_accuracy, measure
+from dse.noise import AccuracyInterrupted, bench, check_accuracy, measure
 from dse.noise.chip import ChipJob
 from dse.noise.keep import Place
 from dse.spec.scenario import Scenario
@@ -20,6 +21,7 @@ from dse.spec.scenario import Scenario
 from .small import (
     CONTEXT,
     EXPERTS,
+    LAYERS,
     TOP_K,
     block_names,
     make_architecture,
@@ -88,6 +90,38 @@ def test_without_analog_blocks_nothing_increases(workload):
     assert found.effects == ()
     assert (found.summary[["increase", "increase_low", "increase_high"]] == 0).all(axis=None)
     assert (found.draws["loss_nats"] == found.digital["loss_nats"]).all()
+
+
+def test_digital_blocks_of_few_bits_are_measured_with_rounded_weights(workload):
+    mapping = make_mapping(())
+    mapping.placement.update({block: Option("npu", "int4") for block in block_names() if ".experts." in block})
+    found = check_accuracy(make_architecture(), workload, mapping, **FEW)
+    assert (found.analog_blocks, found.rounded_blocks) == (0, LAYERS * EXPERTS)
+    assert found.effects == ("int4 weights of digital units",)
+    assert found.draws["loss_nats"].nunique() == 1  # nothing is drawn
+    assert found.loss_increase_nats != 0
+
+
+def test_the_report_says_what_computed_and_what_drew(report):
+    assert report.torch_device == "cpu"
+    assert report.generator.startswith("weights: NumPy SFC64")
+    assert report.unplaced == ("model.embed_tokens.weight",)
+
+
+def test_a_model_without_room_for_its_chip_gives_the_same_chips(workload, report, monkeypatch):
+    monkeypatch.setattr(bench, "fits", lambda n_bytes, free: False)
+    bench.load_bench.cache_clear()
+    tight = check_accuracy(make_architecture(), workload, ALL, n_items=None, **FEW)
+    bench.load_bench.cache_clear()
+    assert_frame_equal(tight.draws, report.draws, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("tpu", "expected cpu, cuda or cuda:N"), ("meta", "expected cpu"), ("cuda:99", "is not here")]
+)
+def test_unknown_and_absent_devices_are_refused(workload, name, told):
+    with pytest.raises(SpecError, match=f"torch_device: .*{told}"):
+        check_accuracy(make_architecture(), workload, ALL, torch_device=name, **FEW)
 
 
 def test_an_all_digital_mapping_needs_no_calibration_text(checkpoint):
