@@ -16,8 +16,9 @@ import flat
 import many
 import mapping
 import noise
+import whole_model
 
-MODULES = (accuracy, cli, exploration, flat, many, mapping, noise)
+MODULES = (accuracy, cli, exploration, flat, many, mapping, noise, whole_model)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from dse.noise.threads import one_thread
 from dse.noise.tiles import TiledLinear
 
 
@@ -50,7 +51,7 @@ class DrawnOnUse(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The product with weights made for it."""
-        with torch.no_grad():
+        with torch.no_grad(), one_thread():
             made = self.make(x.device)
         drawing = [part for part in made.modules() if isinstance(part, TiledLinear)]
         for part, stream in zip(drawing, self.streams, strict=False):

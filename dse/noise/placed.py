@@ -40,14 +40,22 @@ def analog_site(
     """
     copies = range(n_copies)
     if ranges is None:
-        mean = stored(site, core, chip, copy=0)
-        for copy in copies[1:]:
-            mean += stored(site, core, chip, copy=copy)
-        weight = mean.div_(n_copies) if n_copies > 1 else mean
-        return AnalogLinear(weight.to(site.weight.dtype), core, bias=own_bias(site, site.weight.dtype))
+        return AnalogLinear(mean_weight(site, core, chip, copies), core, bias=own_bias(site, site.weight.dtype))
     here = MatrixRange(*(values.to(site.weight.device) for values in ranges))
     layers = [behind_converters(site, core, chip, here, copy=copy) for copy in copies]
     return layers[0] if n_copies == 1 else AveragedCopies(layers)
+
+
+def mean_weight(site: Site, core: AnalogCore, chip: ProgrammedChip, copies: range) -> Tensor:
+    """The mean of the weights of all copies, in the number format of the model."""
+    dtype = site.weight.dtype
+    kept = torch.empty(site.weight.shape, dtype=dtype, device=site.weight.device)  # first, so that it leaves no hole
+    mean = stored(site, core, chip, copy=0)
+    for copy in copies[1:]:
+        mean += stored(site, core, chip, copy=copy)
+    if len(copies) > 1:
+        mean /= len(copies)
+    return mean if dtype == torch.float32 else kept.copy_(mean)
 
 
 def behind_converters(

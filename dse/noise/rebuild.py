@@ -16,6 +16,7 @@ from dse.noise.experts import (
 )
 from dse.noise.routers import RoutedThrough, require_product
 from dse.noise.sites import Site, SiteKey, Untyped, sites
+from dse.noise.threads import one_thread
 
 Replace = Callable[[Site], nn.Module | None]
 """Gives the module that stands in for a weight matrix, or None to keep the stored one."""
@@ -61,9 +62,10 @@ def replacements(found: list[Site], replace: Replace) -> list[nn.Module | None]:
         with torch.no_grad():
             return replace(site)
 
-    if torch.get_num_threads() == 1:
+    n_threads = torch.get_num_threads()
+    if n_threads == 1:
         return [made(site) for site in found]
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with one_thread(), ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(made, found))
 
 

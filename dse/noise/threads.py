@@ -24,3 +24,19 @@ def threads_for(width: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for the operations of torch that this thread starts, and those it starts meanwhile; then as before.
+
+    Weights are drawn in pieces that fit into a cache, which are too small to share.
+    """
+    before = torch.get_num_threads()
+    if before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if before > 1:
+            torch.set_num_threads(before)
