@@ -41,6 +41,8 @@ class Place:
     """Matrices of equal height that share the rows."""
     n_experts: int = 1
     """Length of the first axis of a tensor that holds all experts."""
+    is_transposed: bool = False
+    """Whether the tensor is [in, out], its matrices' outputs taking turns; otherwise they follow one another."""
 
 
 def matrix_keys(model: Model) -> Iterator[MatrixKey]:
@@ -74,7 +76,8 @@ def tensor_places(key: MatrixKey, model: Model) -> tuple[Place, ...]:
     """Where a matrix may lie, the usual spelling first.
 
     Experts: one tensor each (Mixtral and Phi call them w1, w3, w2), or fused: ``experts.gate_up_proj`` [E, 2F, d] with
-    the gate's rows first, and ``experts.down_proj`` [E, d, F].
+    the gate's rows first, and ``experts.down_proj`` [E, d, F]. Where experts have biases (gpt-oss) both are transposed,
+    and the columns of gate and up take turns.
     """
     layer = f"model.layers.{key.layer}"
     match key.kind:
@@ -83,7 +86,9 @@ def tensor_places(key: MatrixKey, model: Model) -> tuple[Place, ...]:
         case "attention":
             return (Place(f"{layer}.self_attn.{ATTENTION_NAMES.get(key.matrix, f'{key.matrix}_proj')}.weight"),)
         case "router":
-            return tuple(Place(f"{layer}.{name}.weight") for name in ("mlp.gate", "block_sparse_moe.gate"))
+            return tuple(
+                Place(f"{layer}.{name}.weight") for name in ("mlp.gate", "block_sparse_moe.gate", "mlp.router")
+            )
         case "ffn":
             return (Place(f"{layer}.mlp.{key.matrix}_proj.weight"),)
         case "shared":
@@ -97,7 +102,9 @@ def tensor_places(key: MatrixKey, model: Model) -> tuple[Place, ...]:
 
 def fused_place(prefix: str, key: MatrixKey, model: Model) -> Place:
     """Where a matrix lies in a tensor that holds all experts of a layer."""
+    in_turns = "expert" in model.biases
     if key.matrix == "down" or model.ffn == "two_matrix":
-        return Place(f"{prefix}.{key.matrix}_proj", key.expert, n_experts=model.n_experts)
-    first_row = 0 if key.matrix == "gate" else model.d_expert
-    return Place(f"{prefix}.gate_up_proj", key.expert, first_row, 2, model.n_experts)
+        return Place(f"{prefix}.{key.matrix}_proj", key.expert, n_experts=model.n_experts, is_transposed=in_turns)
+    before = 1 if in_turns else model.d_expert
+    first_row = 0 if key.matrix == "gate" else before
+    return Place(f"{prefix}.gate_up_proj", key.expert, first_row, 2, model.n_experts, in_turns)

@@ -80,17 +80,27 @@ class Checkpoint:
         tensor, place = self.find(key, model)
         if tensor.dtype not in DTYPES:
             raise SpecError([packed_problem(tensor)])
-        columns = tensor.shape[-1]
-        first_row = (0 if place.index is None else place.index * tensor.shape[1]) + place.first_row
-        weight = np.empty((key.n_out, columns), dtype=np.float32)
-        word = np.dtype(DTYPES[tensor.dtype])
-        with tensor.file.open("rb") as stream:
-            stream.seek(tensor.start + first_row * columns * word.itemsize)
-            for row in range(0, key.n_out, CHUNK_ROWS):
-                chunk = weight[row : row + CHUNK_ROWS]
-                words = np.frombuffer(stream.read(chunk.size * word.itemsize), dtype=word).reshape(chunk.shape)
-                chunk[:] = bfloat16_to_float32(words) if tensor.dtype == "BF16" else words
+        first_row = 0 if place.index is None else place.index * tensor.shape[1]
+        if place.is_transposed:
+            weight = np.empty((key.n_out, key.n_in), dtype=np.float32)
+            for row, chunk in read_rows(tensor, first_row, key.n_in):
+                weight[:, row : row + len(chunk)] = chunk[:, place.first_row :: place.parts].T
+            return weight
+        weight = np.empty((key.n_out, tensor.shape[-1]), dtype=np.float32)
+        for row, chunk in read_rows(tensor, first_row + place.first_row, key.n_out):
+            weight[row : row + len(chunk)] = chunk
         return weight
+
+
+def read_rows(tensor: Tensor, first: int, count: int) -> Iterator[tuple[int, FloatArray]]:
+    """Rows of a tensor (all axes but the last as one), some at a time, each with its number from ``first`` on."""
+    columns, word = tensor.shape[-1], np.dtype(DTYPES[tensor.dtype])
+    with tensor.file.open("rb") as stream:
+        stream.seek(tensor.start + first * columns * word.itemsize)
+        for row in range(0, count, CHUNK_ROWS):
+            shape = (min(CHUNK_ROWS, count - row), columns)
+            words = np.frombuffer(stream.read(shape[0] * columns * word.itemsize), dtype=word).reshape(shape)
+            yield row, bfloat16_to_float32(words) if tensor.dtype == "BF16" else words.astype(np.float32)
 
 
 def is_packed(tensor: Tensor) -> bool:
@@ -229,7 +239,8 @@ def parse_header(stream: BinaryIO, size: int) -> tuple[int, dict[str, Any]] | No
 def check_shape(tensor: Tensor, place: Place, key: MatrixKey) -> None:
     """Refuses a tensor that does not have the shape the model needs."""
     rows = (key.n_out * place.parts, key.n_in)
-    expected = rows if place.index is None else (place.n_experts, *rows)
+    matrix = rows[::-1] if place.is_transposed else rows
+    expected = matrix if place.index is None else (place.n_experts, *matrix)
     if tensor.shape != expected:
         message = f"tensor {tensor.name} has shape {list(tensor.shape)}, the model needs {list(expected)}"
         raise SpecError([Problem(message, file=str(tensor.file))])

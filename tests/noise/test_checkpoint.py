@@ -2,12 +2,16 @@ import json
 import pickle
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from dse.errors import SpecError
+from dse.importers.huggingface import read_config
+from dse.importers.tensors import read_matrices
 from dse.noise.checkpoint import checkpoint_digest, load_checkpoint
+from dse.noise.sites import sites
 from dse.spec.digest import file_digest
 
 from .families import FAMILIES, make
@@ -160,3 +164,14 @@ def test_pickles_are_never_opened(copy, name):
     with pytest.raises(SpecError, match=f"only pickle files \\({name}\\)"):
         load_checkpoint(copy)
     assert not (copy / "sprung").exists()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_matrices_read_one_by_one_are_the_blocks_of_the_loaded_model(tmp_path, family):
+    make(family).save_pretrained(tmp_path, max_shard_size="8KB")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    loaded = load_checkpoint(tmp_path).model
+    parts = {(site.block, name): part for site in sites(loaded) for name, part in site.parts()}
+    read = {(block, name): weight for block, name, weight in read_matrices(tmp_path, read_config(tmp_path))}
+    assert read.keys() == parts.keys()
+    assert all(np.array_equal(weight, parts[key].numpy()) for key, weight in read.items())
