@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from dse.noise.calibrate import measure_ranges
     from dse.noise.check import check_accuracy, require_measurable, study_digest
     from dse.noise.convert import noisy_model
-    from dse.noise.linear import AnalogLinear, simulate_linear
+    from dse.noise.linear import AnalogLinear, analog_linear, simulate_linear
     from dse.noise.plan import Plan
     from dse.noise.task_plan import TaskPlan
     from dse.noise.tasks import TaskSuite, evaluate_tasks, load_tokenizer
+    from dse.noise.tiles import TiledLinear
     from dse.noise.weight import noisy_slices, noisy_weight
 
 _HOMES = {
@@ -23,6 +24,8 @@ _HOMES = {
     "Plan": "plan",
     "TaskPlan": "task_plan",
     "TaskSuite": "tasks",
+    "TiledLinear": "tiles",
+    "analog_linear": "linear",
     "check_accuracy": "check",
     "evaluate_tasks": "tasks",
     "load_tokenizer": "tasks",
@@ -43,6 +46,8 @@ __all__ = [
     "Plan",
     "TaskPlan",
     "TaskSuite",
+    "TiledLinear",
+    "analog_linear",
     "check_accuracy",
     "evaluate_tasks",
     "load_tokenizer",

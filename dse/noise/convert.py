@@ -162,7 +162,16 @@ def analog_cores(model: nn.Module, mapping: Mapping, arch: Architecture) -> dict
     return cores
 
 
-COST_ONLY = ("adc.per_tile", "cost.", "idle.", "program.", "read.", "tiles_per_die", "tiers_per_tile", "spare_fraction")
+COST_ONLY = (
+    "adc.per_tile",
+    "cost.",
+    "idle.",
+    "program.",
+    "read.pulse_ns",
+    "tiles_per_die",
+    "tiers_per_tile",
+    "spare_fraction",
+)
 """First words of the values of a core that noise does not depend on."""
 
 

@@ -47,8 +47,14 @@ class AnalogLinear(nn.Module):
             core: resolutions and rows of a crossbar.
             ranges: static converter ranges; None leaves the converters out.
             bias: added digitally.
+
+        Raises:
+            SpecError: the core has effects that only ``analog_linear`` simulates.
         """
         super().__init__()
+        if ranges is not None and needs_tiles(core):
+            message = "has noise or converters beyond static ones on the symmetric grid; use dse.noise.analog_linear"
+            raise SpecError([Problem(message, f"analog_cores.{core.name}")])
         self.bias = bias
         self.slices = slice_bounds(weight.shape[1], core.rows)
         self.n_out = weight.shape[0]
@@ -65,15 +71,15 @@ class AnalogLinear(nn.Module):
         self.register_buffer("weight", weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The product (…, I) → (…, O)."""
+        """The product (…, I) → (…, O), in the type of the weights inside, in that of x outside."""
         if not self.has_converters:
-            return F.linear(x, self.weight, self.bias)
-        codes = to_codes(x.detach() * self.input_gain, self.top_in)
+            return F.linear(x.to(self.weight.dtype), self.weight, self.bias).to(x.dtype)
+        codes = to_codes(x.detach().to(self.weight.dtype) * self.input_gain, self.top_in)
         if len(self.slices) == 1:
             y = to_codes(F.linear(codes, self.weight), self.top_out).mul_(self.output_step[0])
         else:
             y = self.sum_of_slices(codes.reshape(-1, x.shape[-1])).view(*x.shape[:-1], self.n_out)
-        return y if self.bias is None else y.add_(self.bias)
+        return (y if self.bias is None else y.add_(self.bias)).to(x.dtype)
 
     def sum_of_slices(self, codes: Tensor) -> Tensor:
         """Converted partial products of all input slices, added: (T, I) → (T, O)."""
@@ -291,7 +297,10 @@ def unmodelled(core: AnalogCore) -> list[Problem]:
     """What of a core has a cost but no noise."""
     if int(core.dac.bits) >= FEWEST_BITS:
         return []
-    message = f"accuracy needs inputs of {FEWEST_BITS} bits or more (got {core.dac.bits:g}); 1 bit has a cost only"
+    message = (
+        f"accuracy needs inputs of {FEWEST_BITS} bits or more (got {core.dac.bits:g}); a 1-bit converter that takes "
+        "the bits of an input one after the other is  bits: 8, encoding: bit_serial"
+    )
     return [Problem(message, f"analog_cores.{core.name}.dac.bits")]
 
 

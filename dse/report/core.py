@@ -13,6 +13,7 @@ from dse.cost.calibration import free_parameters, residuals
 from dse.cost.datasheet import core_datasheet
 from dse.cost.tile import tile_of
 from dse.errors import SpecError
+from dse.report.converters import converters_document, converters_text
 from dse.report.tables import align, quantity_text
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.core_cost import ComponentsCost, LumpedCost
@@ -56,6 +57,7 @@ def core_document(
             "high": {name: figures[name] * factor for name in BANDED},
         },
         "calibration": calibration_document(arch, core),
+        "converters": converters_document(core),
         "remarks": remarks(core),
     }
 
@@ -112,6 +114,7 @@ def core_text(document: dict[str, Any]) -> str:
                              ("area of the tile", "parts_mm2", "mm2")):  # fmt: skip
         if len(document[key]) > 1 and any(document[key].values()):
             said += f"\n\n{title}\n{parts_text(document[key], unit, adds_up=key != 'parts_ns')}"
+    said += f"\n\n{converters_text(document['converters'])}"
     return said + calibration_text(document) + "".join(f"\n\n{textwrap.fill(r, 78)}" for r in document["remarks"])
 
 

@@ -60,7 +60,9 @@ class Dac:
     __pydantic_config__ = CONFIG
 
     bits: Annotated[Quantity, Number(ge=1, le=24, integer=True)]
-    """Resolution [bit]; 2^bits − 2 steps over the range; 1 bit has a cost, but no accuracy."""
+    """Resolution [bit]; 2^bits − 2 steps over the range, sign included; 1 bit has a cost, but no
+    accuracy: a 1-bit converter that takes the bits of an input one after the other has the bits of the input here and
+    ``encoding: bit_serial``."""
     encoding: Literal["pulse_width", "amplitude", "bit_serial", "pulse_count"] = "pulse_width"
     """How an input is applied: all bits as one pulse or level, its bits one after the other, or the magnitude as a
     number of equal pulses; a lumped core's cost does not depend on it."""

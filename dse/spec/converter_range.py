@@ -91,6 +91,10 @@ def range_violations(core: AnalogCore) -> Iterator[Violation]:
         for method, name in PARAMETER_OF.items():
             if method != own.method and getattr(own, name) is not None:
                 yield Violation((*steps, name), f"belongs to method: {method}; the method here is {own.method}")
+    is_in_parts = core.dac.encoding == "bit_serial" or core.dac.bits_per_phase is not None
+    if is_in_parts and core.dac.grid == "full":
+        message = "the bits of an input are applied with its sign, so that 0 is a code; write symmetric"
+        yield Violation(("analog_cores", core.name, "dac", "grid"), message)
     dac, adc = core.dac.range, core.adc.range
     if dac.method == "out_bound":
         message = "out_bound is for output converters; write abs_max, std or percentile"

@@ -15,6 +15,8 @@ from dse.noise.ranges import RangePlan
 from dse.noise.rebuild import rebuilt
 from dse.noise.sites import sites
 from dse.noise.weight import noisy_weight
+from dse.spec.analog_core import Read
+from dse.spec.converter_range import ShortTermNoise
 
 from .small import EXPERTS, LAYERS, block_names, make_architecture, make_core, make_device, make_mapping, make_model
 
@@ -196,10 +198,14 @@ def test_unknown_groups_are_refused(model):
 
 
 def test_swept_cores_are_refused_by_path(model):
-    core = make_core(make_device(g_max_usiemens=np.array([20.0, 25.0])), rows=np.array([256.0, 512.0]))
+    swept = np.array([0.1, 0.2])
+    read = Read(phases=1, pulse_ns=swept, noise=ShortTermNoise(model="additive", std_fraction=swept))
+    device = make_device(g_max_usiemens=np.array([20.0, 25.0]))
+    core = make_core(device, rows=np.array([256.0, 512.0]), read=read)
     with pytest.raises(SpecError) as caught:
         noisy_model(model, make_mapping(lambda block: True), make_architecture(core), seed=0)
     assert [p.path for p in caught.value.problems] == [
         "analog_cores.pcm.rows",
         "analog_cores.pcm.device.g_max_usiemens",
+        "analog_cores.pcm.read.noise.std_fraction",
     ]

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from dse.devices.scaling import scale_factors
 from dse.devices.slices import slice_bounds, slice_sizes
+from dse.errors import SpecError
 from dse.noise.key import NoiseKey
-from dse.noise.linear import analog_linear, core_ranges, full_scales, simulate_linear
+from dse.noise.linear import AnalogLinear, analog_linear, core_ranges, full_scales, simulate_linear
 from dse.noise.quantize import to_levels
 from dse.noise.ranges import MatrixRange
 from dse.noise.static_drop import static_drop
@@ -284,3 +285,38 @@ def test_ranges_of_a_calibration_clip_larger_inputs() -> None:
 
 def test_the_key_alone_names_the_noise() -> None:
     assert NoiseKey(1, "b", "up", 0, 0, "read").number() != NoiseKey(1, "b", "down", 0, 0, "read").number()
+
+
+def test_a_static_layer_refuses_a_core_with_effects_that_it_would_leave_out() -> None:
+    x, weight = operands(64, 16, 8)
+    core = core_of(output_noise=OutputNoise(std_fraction=0.1))
+    with pytest.raises(SpecError, match=r"analog_cores\.pcm: has noise or converters .*use dse\.noise\.analog_linear"):
+        AnalogLinear(weight, core, ranges=core_ranges(x, weight, core))
+
+
+@pytest.mark.parametrize("has_converters", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_inputs_are_multiplied_in_single_precision(dtype: torch.dtype, has_converters: bool) -> None:
+    x, weight = operands(700, 16, 8)
+    core = make_core(bits=8)
+    layer = AnalogLinear(weight, core, ranges=core_ranges(x, weight, core) if has_converters else None)
+    found = layer(x.to(dtype))
+    assert found.dtype == dtype
+    assert torch.equal(found, layer(x.to(dtype).float()).to(dtype))
+
+
+def test_a_one_bit_input_converter_is_refused_with_the_way_to_state_it() -> None:
+    x, weight = operands(64, 16, 8)
+    with pytest.raises(SpecError, match=r"dac\.bits: .*2 bits or more \(got 1\).*bits: 8, encoding: bit_serial"):
+        run(core_of(dac=(1, TOKEN)), x, weight)
+
+
+def test_averaging_chips_averages_their_noise() -> None:
+    x, weight = operands(256, 64, 16)
+    core = core_of(output_noise=OutputNoise(std_fraction=0.04))
+    exact = run(core_of(), x, weight)
+    draws = [run(core, x, weight, seed=seed) for seed in range(64)]
+    one = math.sqrt(sum(error(y, exact) ** 2 for y in draws) / 64)
+    # closed form: independent errors, 1 / sqrt(16) of one
+    means = [error(torch.stack(draws[i : i + 16]).mean(dim=0), exact) for i in range(0, 64, 16)]
+    assert math.sqrt(sum(e * e for e in means) / 4) == pytest.approx(one / 4, rel=0.04)
