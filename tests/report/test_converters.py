@@ -41,7 +41,7 @@ def test_every_range_is_said_in_words() -> None:
     second = converters_text(converters_document(core_with(token, bound)))
     assert "per token: largest input" in second
     assert "12 x input range x weight at g_max" in second
-    assert max(len(line) for line in (first + second).splitlines()) <= 80
+    assert max(len(line) for line in f"{first}\n{second}".splitlines()) <= 80
 
 
 def test_one_bit_has_no_step() -> None:
