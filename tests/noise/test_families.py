@@ -47,6 +47,14 @@ def test_an_all_digital_mapping_equals_the_plain_model_bit_for_bit(model, text):
     assert torch.equal(logits(digital, text), logits(model, text))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_outputs_of_four_experts_are_summed_in_the_order_of_the_plain_model(family, text):
+    # the sum of two terms does not depend on their order, that of four does
+    model = make(family, num_experts_per_tok=4)
+    digital = noisy_model(model, mapping_of(model, ()), make_architecture(), seed=0)
+    assert torch.equal(logits(digital, text), logits(model, text))
+
+
 def test_weights_without_any_effect_leave_the_logits_bit_for_bit(model, text):
     silent = make_architecture(make_core(make_device(noise=0.0)))
     chip = noisy_model(model, mapping_of(model, all_blocks), silent, seed=0)
