@@ -1,5 +1,7 @@
 """Times of the noise simulation on one CPU thread, as ratios to the plain operation they replace.
 
+Where aihwkit-lightning can be imported, its converters of every token are timed in the same rounds.
+
 OMP_NUM_THREADS=1 python benchmarks/noise.py
 """
 
@@ -8,6 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -120,10 +124,28 @@ def forward_rows(weight: torch.Tensor, tile: AnalogCore, batch: int, name: str) 
     }
     for what, core in periphery(tile).items():
         layers[what] = analog_linear(weight, tile.device, core, seed=1, ranges=core_ranges(x, weight, core))
+    layers |= lightning(weight)
     return [
         (f"forward {name}, batch {batch}, {what}", ratio(lambda m=module: m(x), lambda: plain(x)), "nn.Linear")
         for what, module in layers.items()
     ]
+
+
+def lightning(weight: torch.Tensor) -> dict[str, nn.Module]:
+    """The same converters of every token in aihwkit-lightning; empty where it is not installed."""
+    if find_spec("aihwkit_lightning") is None:
+        return {}
+    modules, configs = (import_module(f"aihwkit_lightning.{part}") for part in ("nn", "simulator.configs"))
+    config = configs.TorchInferenceRPUConfig()
+    config.pre_post.input_range.enable = config.pre_post.input_range.dynamic = True
+    config.forward.inp_res = config.forward.out_res = 254
+    config.forward.out_bound, config.mapping.max_input_size = 10.0, 512
+    config.clip.type = (
+        configs.WeightClipType.LAYER_GAUSSIAN_PER_CHANNEL
+    )  # output ranges by column; clips in training only
+    layer: nn.Module = modules.AnalogLinear(weight.shape[1], weight.shape[0], bias=False, rpu_config=config)
+    layer.weight.copy_(weight)
+    return {"aihwkit-lightning, dynamic DAC8 + ADC8": layer.eval()}
 
 
 if __name__ == "__main__":
