@@ -18,8 +18,10 @@ import torch
 from torch import nn
 
 from dse.devices.ir_drop import Sides, with_ir_drop
-from dse.noise.linear import AnalogLinear, analog_linear, core_ranges
-from dse.noise.ranges import range_of
+from dse.noise.layer import analog_linear
+from dse.noise.linear import AnalogLinear
+from dse.noise.ranges import plan_of, range_of
+from dse.noise.simulate import core_ranges
 from dse.noise.weight import noisy_weight
 from dse.spec.analog_core import Read
 from dse.spec.architecture import AnalogCore
@@ -120,7 +122,7 @@ def forward_rows(weight: torch.Tensor, tile: AnalogCore, batch: int, name: str) 
     plain.weight.copy_(weight)
     layers: dict[str, nn.Module] = {
         "noise folded": AnalogLinear(weight.clone(), tile),
-        "static DAC8 + ADC8": AnalogLinear(weight.clone(), tile, ranges=range_of(x, weight, rows=tile.rows)),
+        "static DAC8 + ADC8": AnalogLinear(weight.clone(), tile, ranges=range_of(x, weight, plan_of(tile))),
     }
     for what, core in periphery(tile).items():
         layers[what] = analog_linear(weight, tile.device, core, seed=1, ranges=core_ranges(x, weight, core))

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from dse.noise.calibrate import measure_ranges
     from dse.noise.check import check_accuracy, require_measurable, study_digest
     from dse.noise.convert import noisy_model
-    from dse.noise.linear import AnalogLinear, analog_linear, simulate_linear
+    from dse.noise.layer import analog_linear
+    from dse.noise.linear import AnalogLinear
     from dse.noise.plan import Plan
+    from dse.noise.simulate import simulate_linear
     from dse.noise.task_plan import TaskPlan
     from dse.noise.tasks import TaskSuite, evaluate_tasks, load_tokenizer
     from dse.noise.tiles import TiledLinear
@@ -25,7 +27,7 @@ _HOMES = {
     "TaskPlan": "task_plan",
     "TaskSuite": "tasks",
     "TiledLinear": "tiles",
-    "analog_linear": "linear",
+    "analog_linear": "layer",
     "check_accuracy": "check",
     "evaluate_tasks": "tasks",
     "load_tokenizer": "tasks",
@@ -34,7 +36,7 @@ _HOMES = {
     "noisy_slices": "weight",
     "noisy_weight": "weight",
     "require_measurable": "check",
-    "simulate_linear": "linear",
+    "simulate_linear": "simulate",
     "study_digest": "check",
 }
 _EXTRAS = {"torch": "noise", "transformers": "hf", "lm_eval": "tasks"}

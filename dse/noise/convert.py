@@ -15,10 +15,10 @@ from dse.mapping.model import Mapping
 from dse.noise.digital import PlainLinear, digital_formats, rounded_weight
 from dse.noise.drawn import DrawnOnUse
 from dse.noise.key import Sign
-from dse.noise.linear import unmodelled
 from dse.noise.placed import ProgrammedChip, analog_site
 from dse.noise.ranges import MatrixRange, RangePlan, plan_of
 from dse.noise.rebuild import rebuilt
+from dse.noise.simulate import unmodelled
 from dse.noise.sites import Site, Untyped, sites, unplaced
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.values import flat_values

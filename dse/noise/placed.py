@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from dse.noise.drawn import AveragedCopies, InFloat32
 from dse.noise.key import NoiseKey, Sign
-from dse.noise.linear import AnalogLinear, folded_ranges, full_scales, needs_tiles
+from dse.noise.layer import full_scales, layer_of
+from dse.noise.linear import AnalogLinear
 from dse.noise.ranges import MatrixRange
 from dse.noise.sites import Site
 from dse.noise.tiles import TiledLinear
-from dse.noise.weight import noisy_slices, noisy_weight
+from dse.noise.weight import ChipArguments, noisy_slices, noisy_weight
 from dse.spec.architecture import AnalogCore
 
 # K weight slices, O outputs, I inputs, S input slices
@@ -28,6 +29,13 @@ class ProgrammedChip:
     time_s: float = 0.0
     scale: float = 1.0
     """Further factor on each device's sigma."""
+
+    def arguments(self, block: str, matrix: str, copy: int) -> ChipArguments:
+        """What ``noisy_weight`` takes to draw a matrix of this chip."""
+        return {
+            "seed": self.seed, "block": block, "matrix": matrix, "time_s": self.time_s, "sign": self.sign,
+            "scale": self.scale, "copy": copy,
+        }  # fmt: skip
 
 
 def analog_site(
@@ -62,51 +70,32 @@ def behind_converters(
     site: Site, core: AnalogCore, chip: ProgrammedChip, ranges: MatrixRange, *, copy: int
 ) -> nn.Module:
     """One copy of a site with the converters of its core."""
-    bias, scales = own_bias(site, torch.float32), site_scales(site, core)
-    if needs_tiles(core):
-        key = NoiseKey(chip.seed, site.block, "+".join(site.matrices), 0, 0, "read", copy)
-        slices = stored_slices(site, core, chip, copy=copy)
-        return TiledLinear(slices, core, scales=scales, ranges=ranges, key=key, sign=chip.sign, bias=bias)
-    found = folded_ranges(ranges, scales, core)
-    layer = AnalogLinear(stored(site, core, chip, copy=copy), core, ranges=found, bias=bias)
-    return layer if site.weight.dtype == torch.float32 else InFloat32(layer)
+    layer = layer_of(
+        core,
+        whole=lambda: stored(site, core, chip, copy=copy),
+        slices=lambda: stored_slices(site, core, chip, copy=copy),
+        scales=lambda: site_scales(site, core),
+        ranges=ranges,
+        key=NoiseKey(chip.seed, site.block, "+".join(site.matrices), 0, 0, "read", copy),
+        sign=chip.sign,
+        bias=own_bias(site, torch.float32),
+    )
+    is_float32 = isinstance(layer, TiledLinear) or site.weight.dtype == torch.float32
+    return layer if is_float32 else InFloat32(layer)
 
 
 def stored(site: Site, core: AnalogCore, chip: ProgrammedChip, *, copy: int) -> Tensor:
     """The weights of a site on one chip (O, I), float32, rows in the order in which they are stored."""
     weight = torch.empty(site.weight.shape, device=site.weight.device)
     for (name, target), out in zip(site.parts(), site.split(weight), strict=True):
-        noisy_weight(
-            target,
-            core.device,
-            core,
-            seed=chip.seed,
-            block=site.block,
-            matrix=name,
-            time_s=chip.time_s,
-            sign=chip.sign,
-            scale=chip.scale,
-            copy=copy,
-            out=out,
-        )
+        noisy_weight(target, core.device, core, **chip.arguments(site.block, name, copy), out=out)
     return weight
 
 
 def stored_slices(site: Site, core: AnalogCore, chip: ProgrammedChip, *, copy: int) -> Tensor:
     """The weights of a site slice by slice of their bits (K, O, I)."""
     own = [
-        noisy_slices(
-            target,
-            core.device,
-            core,
-            seed=chip.seed,
-            block=site.block,
-            matrix=name,
-            time_s=chip.time_s,
-            sign=chip.sign,
-            scale=chip.scale,
-            copy=copy,
-        ).transpose(0, 1)
+        noisy_slices(target, core.device, core, **chip.arguments(site.block, name, copy)).transpose(0, 1)
         for name, target in site.parts()
     ]
     return site.stacked(own).transpose(0, 1)

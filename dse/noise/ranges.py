@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from dse.devices.slices import slice_bounds
 from dse.spec.architecture import AnalogCore
 from dse.spec.converter_range import Range
-from dse.units import Quantity
 
 # T tokens, I inputs, O outputs, S input slices
 
@@ -119,9 +118,8 @@ class RangeRecorder(nn.Module):
         )
 
 
-def range_of(x: Tensor, weight: Tensor, *, rows: Quantity | None = None, plan: RangePlan | None = None) -> MatrixRange:
-    """Ranges of one matrix [outputs, inputs] for the inputs x [tokens, inputs]; without a plan the largest values."""
-    assert (rows is None) != (plan is None), (rows, plan)
-    recorder = RangeRecorder(weight, None, plan=RangePlan(int(rows)) if plan is None else plan)  # type: ignore[arg-type]
+def range_of(x: Tensor, weight: Tensor, plan: RangePlan) -> MatrixRange:
+    """Ranges of one matrix [outputs, inputs] for the inputs x [tokens, inputs]."""
+    recorder = RangeRecorder(weight, None, plan=plan)
     recorder(x)
     return recorder.range

@@ -7,7 +7,7 @@ so that one device adds at most 1 to a product, and an output is m · s times th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,10 @@ from dse.spec.converter_range import SShape
 
 TINY: Final = 1e-30
 """Ranges below this count as none: their inputs are 0."""
+
+
+Planes: TypeAlias = tuple[tuple[int, int], ...]
+"""(shift, width) of the groups of bits that are applied one after the other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,18 +145,7 @@ class TiledLinear(nn.Module):
         if self.core.dac.grid == "full":
             return [(to_levels(x / m, int(self.core.dac.bits)), 1.0)]
         codes = to_codes(x * (self.top_in / m), self.top_in)
-        return [(codes.div_(self.top_in), 1.0)] if self.planes is None else self.split(codes)
-
-    def split(self, codes: Tensor) -> list[tuple[Tensor, float]]:
-        """Digits of the codes (T, n) over their largest value, with what each adds: one plane after the other."""
-        assert self.planes is not None
-        sign, magnitude = codes.sign(), codes.abs().to(torch.int32)
-        found = []
-        for shift, width in self.planes:
-            largest = (1 << width) - 1
-            digit = torch.bitwise_and(torch.bitwise_right_shift(magnitude, shift), largest)
-            found.append((sign * digit / largest, (largest << shift) / self.top_in))
-        return found
+        return [(codes.div_(self.top_in), 1.0)] if self.planes is None else split_codes(codes, self.planes)
 
     def converted(self, u: Tensor, weight: Tensor, sizes: Tensor, bound: Tensor, s: int) -> Tensor:
         """What the output converters say (T, O), in units of the tile, for inputs (T, n) as shares of their range."""
@@ -177,12 +170,24 @@ class TiledLinear(nn.Module):
         return torch.randn(like.shape, generator=self.stream).to(like.device)
 
 
+def split_codes(codes: Tensor, planes: Planes) -> list[tuple[Tensor, float]]:
+    """Digits of the codes (T, n) over their largest value, with what each adds: one plane after the other."""
+    top = (1 << sum(width for _, width in planes)) - 1
+    sign, magnitude = codes.sign(), codes.abs().to(torch.int32)
+    found = []
+    for shift, width in planes:
+        largest = (1 << width) - 1
+        digit = torch.bitwise_and(torch.bitwise_right_shift(magnitude, shift), largest)
+        found.append((sign * digit / largest, (largest << shift) / top))
+    return found
+
+
 def largest_inputs(x: Tensor) -> Tensor:
     """Largest absolute input of every token (T, 1), above 0."""
     return x.abs().amax(dim=1, keepdim=True).clamp_min_(TINY) if len(x) else x.new_ones(0, 1)
 
 
-def planes_of(core: AnalogCore, top: int) -> tuple[tuple[int, int], ...] | None:
+def planes_of(core: AnalogCore, top: int) -> Planes | None:
     """(shift, width) of the groups of bits that are applied one after the other; None: all at once."""
     own = core.dac.bits_per_phase
     if core.dac.encoding != "bit_serial" and own is None:
@@ -241,3 +246,22 @@ def bend_of(shape: SShape | None, n_out: int, n_tiles: int, key: NoiseKey, sign:
     bend = (float(shape.nonlinearity) / bound * (1 + sign * float(shape.spread_fraction) * normal)).abs()
     gain = (1 + (float(bend.mean()) + float(shape.series_resistance)) * p * bound) ** 2 if p > 0 else 1.0
     return bend, gain
+
+
+def needs_tiles(core: AnalogCore) -> bool:
+    """Whether a core has effects that cannot be folded into codes of static converters."""
+    noise = None if core.read is None else core.read.noise
+    stated = (noise, core.output_noise, core.s_shape)
+    is_plain = core.dac.grid != "full" and core.adc.grid != "full" and core.dac.range.mode == "static"
+    in_parts = (core.dac.encoding == "bit_serial" or core.dac.bits_per_phase is not None, weight_slices(core) > 1)
+    return (
+        any(effect is not None for effect in stated)
+        or not is_plain
+        or any(in_parts)
+        or isinstance(core.ir_drop, AihwkitStatic)
+    )
+
+
+def weight_slices(core: AnalogCore) -> int:
+    """Columns that share the bits of a weight."""
+    return 1 if core.weight is None else int(core.weight.bit_slices)

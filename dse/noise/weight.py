@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,6 +25,18 @@ from dse.spec.device import Device
 # K bit slices, O outputs, I inputs, S input slices
 
 Flags = NDArray[np.bool_]
+
+
+class ChipArguments(TypedDict):
+    """What names a chip and its age."""
+
+    seed: int
+    block: str
+    matrix: str
+    time_s: float
+    sign: Sign
+    scale: float
+    copy: int
 
 
 def noisy_weight(

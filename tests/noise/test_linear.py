@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from dse.errors import SpecError
-from dse.noise.linear import AnalogLinear, simulate_linear
+from dse.noise.linear import AnalogLinear
 from dse.noise.quantize import quantize
-from dse.noise.ranges import range_of
+from dse.noise.ranges import RangePlan, range_of
+from dse.noise.simulate import simulate_linear
 from dse.noise.weight import noisy_weight
 from dse.spec.load import load_device
 
@@ -41,7 +42,7 @@ def test_fine_converters_and_no_noise_leave_the_product(rows):
 def test_the_layer_equals_quantise_multiply_quantise_add(rows):
     x, weight = operands()
     bias = torch.linspace(-1, 1, 30)
-    ranges = range_of(x, weight, rows=rows)
+    ranges = range_of(x, weight, RangePlan(rows))
     found = AnalogLinear(weight.clone(), make_core(rows=rows), ranges=ranges, bias=bias)(x)
     expected = bias.clone()
     bounds = [(0, 70)] if rows == 512 else [(0, 24), (24, 47), (47, 70)]  # by hand: 70 = 24 + 23 + 23
@@ -56,7 +57,7 @@ def test_the_layer_equals_quantise_multiply_quantise_add(rows):
 
 def test_leading_dimensions_are_kept():
     x, weight = operands(tokens=12)
-    layer = AnalogLinear(weight.clone(), make_core(rows=32), ranges=range_of(x, weight, rows=32))
+    layer = AnalogLinear(weight.clone(), make_core(rows=32), ranges=range_of(x, weight, RangePlan(32)))
     assert torch.equal(layer(x.view(3, 4, 70)).view(12, 30), layer(x))
     assert layer(x[:0]).shape == (0, 30)
 
@@ -77,7 +78,7 @@ def test_one_more_bit_halves_the_error():
 def test_converter_error_follows_the_closed_form():
     x, weight = operands(tokens=2000, inputs=256, outputs=64)
     core = make_core(rows=128)
-    ranges = range_of(x, weight, rows=128)
+    ranges = range_of(x, weight, RangePlan(128))
     found = simulate_linear(x, weight, core.device, core, seed=0, scale=0.0) - F.linear(x, weight)
     adc = (ranges.output / 127).square().sum(0) / 12  # closed form: one uniform error per slice
     dac = sum(

@@ -12,9 +12,11 @@ from dse.devices.scaling import scale_factors
 from dse.devices.slices import slice_bounds, slice_sizes
 from dse.errors import SpecError
 from dse.noise.key import NoiseKey
-from dse.noise.linear import AnalogLinear, analog_linear, core_ranges, full_scales, simulate_linear
+from dse.noise.layer import analog_linear, full_scales
+from dse.noise.linear import AnalogLinear
 from dse.noise.quantize import to_levels
 from dse.noise.ranges import MatrixRange
+from dse.noise.simulate import core_ranges, simulate_linear
 from dse.noise.static_drop import static_drop
 from dse.noise.tiles import TiledLinear
 from dse.spec.analog_core import Adc, AnalogCore, Dac, Read, Weight
