@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -16,6 +15,7 @@ from dse.cost.option import host_unit
 from dse.cost.table import CostTable
 from dse.cost.traffic import TRAFFIC_COMPONENTS, traffic_cost
 from dse.evaluation.profile import Entry
+from dse.mapping.die_runs import expected_dies
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.units import Quantity
@@ -112,22 +112,19 @@ def with_spread(
 
 
 def packed_dies(workload: Workload, slices: pd.DataFrame, group: str) -> float | None:
-    """Expected dies with a chosen expert, mean over the layers; an expert on two dies counts on both.
-
-    A die with m of E equally likely experts has none of k chosen ones with probability ``C(E − m, k) / C(E, k)``; with
-    unequal visits λ the choices are taken as independent: ``Π (1 − λ)``.
-    """
+    """Expected dies with a chosen expert, mean over the layers; an expert on two dies counts on both."""
     visits = dict(zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True))
     layer_of = {b.name: b.layer for b in workload.blocks if b.kind == "expert"}
-    where = slices.loc[(slices["group"] == group) & slices["block"].isin(layer_of), ["block", "die"]].drop_duplicates()
-    if where.empty:
+    code, names = pd.factorize(slices["block"])
+    wanted = np.array([name in layer_of for name in names], dtype=bool)
+    here = (slices["group"] == group).to_numpy() & wanted[code]
+    if not here.any():
         return None
+    die = slices["die"].to_numpy(np.int64)
+    n_dies = int(die.max()) + 1
+    chances: dict[object, dict[int, list[float]]] = {}
+    for cell in np.unique(code[here] * n_dies + die[here]).tolist():
+        name = names[cell // n_dies]
+        chances.setdefault(layer_of[name], {}).setdefault(cell % n_dies, []).append(visits[name])
     n_experts, top_k = workload.model.n_experts, workload.model.top_k
-    found: dict[object, float] = {}
-    for (layer, _), blocks in where.groupby([where["block"].map(layer_of), where["die"]], sort=False)["block"]:
-        chances = [visits[block] for block in blocks]
-        none = math.prod(1 - chance for chance in chances)
-        if max(chances) - min(chances) < 1e-12:
-            none = math.comb(n_experts - len(chances), top_k) / math.comb(n_experts, top_k)
-        found[layer] = found.get(layer, 0.0) + 1 - none
-    return sum(found.values()) / len(found)
+    return sum(expected_dies(list(own.values()), n_experts, top_k) for own in chances.values()) / len(chances)

@@ -23,6 +23,7 @@ from dse.evaluation.energy import added, digital_energy_model, energy_parts, mem
 from dse.evaluation.gating import gating_parts
 from dse.evaluation.growth import growing
 from dse.evaluation.hand_off import with_spread
+from dse.evaluation.packed import PackedVisits, packed_visits
 from dse.evaluation.profile import LayerProfile, layer_profiles, used_options, without
 from dse.evaluation.result import Evaluation, RunPart
 from dse.evaluation.step_time import StepTime, step_time
@@ -101,19 +102,28 @@ def evaluate_scenario(
         experts = [
             (profile.multiplicity, entry) for profile in profiles for entry in profile.entries.get("experts", ())
         ]
+        packed = packed_visits(phase.workload, mapping) if arch.composition == "pipelined" else {}
         shared = with_spread(arch, phase.workload, mapping, table, experts)
-        parts.append(RunPart(phase.name, phase.weight, evaluate_phase(arch, phase, shared, profiles)))
+        parts.append(RunPart(phase.name, phase.weight, evaluate_phase(arch, phase, shared, profiles, packed)))
     if len(parts) == 1:
         return parts[0].evaluation
     run = combined(parts, tokens=workload.tokens_per_step)
     return dataclasses.replace(run, room=dataclasses.replace(run.room, workload=workload))
 
 
-def evaluate_phase(arch: Architecture, phase: Step, costs: CostTable, profiles: tuple[LayerProfile, ...]) -> Evaluation:
+def evaluate_phase(
+    arch: Architecture,
+    phase: Step,
+    costs: CostTable,
+    profiles: tuple[LayerProfile, ...],
+    packed: MappingABC[str, PackedVisits],
+) -> Evaluation:
     """Evaluates one step, or the mean step of a growing context, which must fit at its end."""
     if not phase.spans:
-        return evaluate_step(arch, phase.workload, costs, profiles)
-    contexts = growing(lambda c: evaluate_step(arch, at_context(phase.workload, c), costs, profiles), phase.spans)
+        return evaluate_step(arch, phase.workload, costs, profiles, packed)
+    contexts = growing(
+        lambda c: evaluate_step(arch, at_context(phase.workload, c), costs, profiles, packed), phase.spans
+    )
     mean = combined(contexts, tokens=phase.workload.tokens_per_step)
     return dataclasses.replace(
         mean,
@@ -124,7 +134,11 @@ def evaluate_phase(arch: Architecture, phase: Step, costs: CostTable, profiles: 
 
 
 def evaluate_step(
-    arch: Architecture, workload: Workload, costs: CostTable, profiles: tuple[LayerProfile, ...]
+    arch: Architecture,
+    workload: Workload,
+    costs: CostTable,
+    profiles: tuple[LayerProfile, ...],
+    packed: MappingABC[str, PackedVisits],
 ) -> Evaluation:
     """Evaluates one step: all micro-batches of the batch, of which each costs the same.
 
@@ -136,7 +150,7 @@ def evaluate_step(
     attention = attention_cost(arch, micro)
     stages = stage_times(arch, micro, costs, profiles, attention, tokens=tokens)
     needed = units_needed(costs, profiles)
-    work = tile_work_ns(arch, costs, profiles, tokens)
+    work = tile_work_ns(arch, costs, profiles, tokens, packed)
     time = step_time(arch, costs, stages, micro_batches=n_micro, tile_work_ns=work)
     parts = added(
         energy_parts(arch, micro, costs, profiles, attention, tokens=tokens, step_ns=time.latency_ns / n_micro),

@@ -11,15 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dse.errors import Cause, InfeasibleError, SpecError
-from dse.mapping.instance import STAGE_OF
+from dse.mapping.die_runs import expected_dies
 from dse.mapping.model import Mapping
-from dse.mapping.tile_choice import all_tiles, load_bound, stage_tiles
+from dse.mapping.pack_slices import GroupSlices, group_slices, whole
+from dse.mapping.pack_stages import serial_tiles
+from dse.mapping.stage_peak import Peak, StepKind, stage_peak, step_kinds
+from dse.mapping.tile_choice import all_tiles, full_bound
 from dse.spec.architecture import AnalogCore, Architecture
-from dse.units import Quantity, at_point
-from dse.workload.blocks import Block, BlockClass
 from dse.workload.build import Workload
-from dse.workload.routing import visits_per_token
-from dse.workload.steps import all_steps
 
 # S slices
 
@@ -29,7 +28,10 @@ Indices = NDArray[np.int64]
 
 
 class PackingError(InfeasibleError):
-    """The slices of a group do not fit its tiles; ``group``, ``need`` and ``have`` [crossbars] say by how much."""
+    """The slices of a group do not fit its tiles; ``group``, ``need`` and ``have`` [crossbars] say by how much.
+
+    A solver that catches it gives the group ``need − have`` crossbars less and places the blocks again.
+    """
 
     def __init__(self, group: str, need: int, have: int, blocks: str) -> None:
         self.group, self.need, self.have = group, need, have
@@ -43,9 +45,13 @@ class GroupPacking:
 
     group: str
     busiest_visits: float
-    """Mean visits of the busiest tile in a step: summed over the stages, or over all stages where they overlap."""
+    """Visits in a step of the tile that has most on average, summed over the stages; over all stages together where
+    micro-batches overlap."""
+    peak_visits: float
+    """Mean over the steps of the visits of whichever tile is busiest in each stage, summed over the stages; where
+    micro-batches overlap waits even out, and it is ``busiest_visits``."""
     bound_visits: float
-    """What no packing gets below."""
+    """What no packing brings ``peak_visits`` below."""
     slices: int
     crossbars: int
     """Crossbars that there are."""
@@ -53,116 +59,122 @@ class GroupPacking:
     tiles: int
     dies_used: int
     dies: int
+    tiers_per_tile_used: float
+    """Mean number of tiers in use on the tiles in use."""
     dies_per_block: float
     """Mean number of dies that a block is spread over: each gets the inputs and sends sums."""
+    dies_per_token: float | None
+    """Expected dies with an expert of a token, mean over the layers; None without experts."""
+    stages: tuple[MappingABC[str, object], ...]
+    """layer, stage, peak_visits, bound_visits of every stage; empty where micro-batches overlap."""
 
     @property
     def gap(self) -> float:
-        """(busiest − bound) / busiest."""
-        return max(0.0, self.busiest_visits - self.bound_visits) / max(self.busiest_visits, 1e-300)
+        """(peak − bound) / peak."""
+        return max(0.0, self.peak_visits - self.bound_visits) / max(self.peak_visits, 1e-300)
 
 
-def pack(mapping: Mapping, arch: Architecture, workload: Workload) -> Mapping:
+def pack(mapping: Mapping, arch: Architecture, workload: Workload, *, seed: int = 0) -> Mapping:
     """The mapping with ``slices``, one row per slice of an analog block with its die, tile and tier, and ``packing``.
 
-    Tiers of a tile hold slices of different layers wherever a layer has no more slices than the group has tiles; else
-    the slices of a layer share tiles so that the busiest one is visited least. Copies are on different tiles.
+    Tiers of a tile hold slices of different layers wherever a layer has no more slices than the group has tiles, and a
+    block stays on one die while there are tiers to spare; else the slices of a layer share tiles so that the busiest
+    one is visited least. Copies are on different tiles. The work is bounded, so that equal calls give equal answers.
+
+    Args:
+        mapping: placement of every block.
+        arch: architecture of one design point.
+        workload: workload.
+        seed: of the sampled steps that tell which experts of a layer better not share a tile.
 
     Raises:
         PackingError: a group has fewer crossbars than slices, or fewer tiles than a block has copies.
         SpecError: the architecture stands for several design points.
     """
     blocks = {block.name: block for block in workload.blocks}
-    visits = visits_per_step(workload)
+    steps = step_kinds(workload)
+    visits = {name: sum(s.weight * s.tokens * s.visits_per_token[name] for s in steps) for name in blocks}
     tables, found = [], []
     for core in arch.analog_cores:
         own = {n: option.copies for n, option in mapping.placement.items() if option.group == core.name}
         if own:
-            is_pipelined = arch.composition == "pipelined"
-            table, packing = pack_core(
-                core, arch, [blocks[n] for n in own], list(own.values()), visits, is_pipelined=is_pipelined
-            )
+            slices = group_slices(core, [blocks[n] for n in own], list(own.values()), visits)
+            table, packing = pack_core(core, arch, workload, slices, steps, seed=seed)
             tables.append(table)
             found.append(packing)
     empty = pd.DataFrame(columns=list(COLUMNS))
-    slices = pd.concat(tables, ignore_index=True) if tables else empty
-    return dataclasses.replace(mapping, slices=slices, packing=tuple(packing_record(packing) for packing in found))
+    placed = pd.concat(tables, ignore_index=True) if len(tables) > 1 else [*tables, empty][0]
+    return dataclasses.replace(mapping, slices=placed, packing=tuple(packing_record(packing) for packing in found))
 
 
-def packing_record(packing: GroupPacking) -> dict[str, str | float]:
+def packing_record(packing: GroupPacking) -> dict[str, object]:
     """A group's packing as it stands in ``mapping.json``."""
-    return {**dataclasses.asdict(packing), "gap": packing.gap}
-
-
-def visits_per_step(workload: Workload) -> dict[str, float]:
-    """Block → mean visits in a step of the run."""
-    total: dict[str, float] = dict.fromkeys((block.name for block in workload.blocks), 0.0)
-    for step in all_steps(workload):
-        tokens, weight = at_point(step.workload.tokens_per_step, 0), at_point(step.weight, 0)
-        for block, visits in zip(step.workload.blocks, visits_per_token(step.workload).tolist(), strict=True):
-            total[block.name] += weight * tokens * visits
-    return total
+    return {**dataclasses.asdict(packing), "stages": list(packing.stages), "gap": packing.gap}
 
 
 def pack_core(
     core: AnalogCore,
     arch: Architecture,
-    blocks: list[Block],
-    copies: list[int],
-    visits: MappingABC[str, float],
+    workload: Workload,
+    slices: GroupSlices,
+    steps: tuple[StepKind, ...],
     *,
-    is_pipelined: bool,
+    seed: int,
 ) -> tuple[pd.DataFrame, GroupPacking]:
     """Slices of one group, and how well they are packed; tiles are numbered within their die."""
     n_tiles, n_tiers, per_die = whole(arch.n_tiles(core)), whole(core.tiers_per_tile), whole(core.working_tiles_per_die)
-    owner = np.repeat(np.arange(len(blocks)), copies)
-    copy = np.concatenate([np.arange(n) for n in copies])
-    classes = {block.block_class for block in blocks}
-    names = sorted({matrix.name for block_class in classes for matrix in block_class.matrices})
-    templates = {c: class_slices(c, core, names) for c in classes}
-    counts = np.array([len(templates[blocks[b].block_class]) for b in owner.tolist()])
-    of_slice = np.repeat(owner, counts)
-    if len(of_slice) > n_tiles * n_tiers or max(copies) > n_tiles:
-        need = max(len(of_slice), max(copies) * n_tiers)
-        raise PackingError(core.name, need, n_tiles * n_tiers, f"{len(blocks)} blocks")
-    load = np.array([visits[block.name] for block in blocks])[of_slice]
-    stage_of = {stage: i for i, stage in enumerate(dict.fromkeys((b.layer, STAGE_OF[b.kind]) for b in blocks))}
-    stage = np.array([stage_of[b.layer, STAGE_OF[b.kind]] for b in blocks])[of_slice]
-    tile = all_tiles(load, n_tiles) if is_pipelined else serial_tiles(stage, load, n_tiles)
-    rows = np.concatenate([templates[blocks[b].block_class] for b in owner.tolist()])
-    table = pd.DataFrame(
-        {
-            "block": np.array([block.name for block in blocks], dtype=object)[of_slice],
-            "matrix": np.array(names, dtype=object)[rows[:, 0]],
-            "i": rows[:, 1], "j": rows[:, 2], "copy": np.repeat(copy, counts), "group": core.name,
-            "die": tile // per_die, "tile": tile % per_die, "tier": rank_within(tile),
-        }
-    )  # fmt: skip
-    busiest, bound = loads_of(np.zeros_like(stage) if is_pipelined else stage, load, tile, n_tiles)
-    tiles_used, n_dies = np.bincount(tile, minlength=n_tiles) > 0, -(-n_tiles // per_die)
-    on_die = np.zeros((len(blocks), n_dies), dtype=bool)
-    on_die[of_slice, tile // per_die] = True
-    return table, GroupPacking(
-        group=core.name, busiest_visits=busiest, bound_visits=bound, slices=len(tile), crossbars=n_tiles * n_tiers,
-        tiles_used=int(tiles_used.sum()), tiles=n_tiles, dies_used=int(on_die.any(axis=0).sum()), dies=n_dies,
-        dies_per_block=float(on_die.sum()) / len(blocks),
+    copies = int(slices.copy.max()) + 1
+    if len(slices.block) > n_tiles * n_tiers or copies > n_tiles:
+        need = max(len(slices.block), copies * n_tiers)
+        raise PackingError(core.name, need, n_tiles * n_tiers, f"{len(slices.blocks)} blocks")
+    is_pipelined = arch.composition == "pipelined"
+    if is_pipelined:
+        tile, peaks = all_tiles(slices.load, n_tiles, n_tiers, slices.piece), []
+    else:
+        tile = serial_tiles(slices, steps, n_tiles=n_tiles, n_tiers=n_tiers, per_die=per_die, seed=seed)
+        peaks = [stage_peak(steps, slices, own, tile[own], n_tiles) for own in slices.in_stages()]
+    used = np.bincount(tile, minlength=n_tiles)
+    on_die = np.zeros((len(slices.blocks), n_tiles // per_die), dtype=bool)
+    on_die[slices.block, tile // per_die] = True
+    busiest = busiest_visits(slices, tile, n_tiles, is_pipelined=is_pipelined)
+    return slices.table(core.name, tile // per_die, tile % per_die, rank_within(tile)), GroupPacking(
+        group=core.name, busiest_visits=busiest,
+        peak_visits=busiest if is_pipelined else sum(peak.visits for peak in peaks),
+        bound_visits=full_bound(slices.load, n_tiles, n_tiers) if is_pipelined else sum(p.bound for p in peaks),
+        slices=len(tile), crossbars=n_tiles * n_tiers, tiles_used=int((used > 0).sum()), tiles=n_tiles,
+        dies_used=int(on_die.any(axis=0).sum()), dies=on_die.shape[1],
+        tiers_per_tile_used=len(tile) / int((used > 0).sum()), dies_per_block=float(on_die.sum()) / len(slices.blocks),
+        dies_per_token=dies_per_token(workload, slices, on_die, steps[-1]), stages=stage_records(slices, peaks),
     )  # fmt: skip
 
 
-def serial_tiles(stage: Indices, load: Array, n_tiles: int) -> Indices:
-    """(S,): tile of every slice where the stages run one after the other."""
-    tile = np.empty(len(load), dtype=np.int64)
-    first = 0
-    for own in in_stages(stage):
-        tile[own] = stage_tiles(load[own], n_tiles, first)
-        first = (first + len(own)) % n_tiles
-    return tile
+def busiest_visits(slices: GroupSlices, tile: Indices, n_tiles: int, *, is_pipelined: bool) -> float:
+    """Mean visits of the busiest tile: summed over the stages, or of all stages together."""
+    every = [np.arange(len(tile))] if is_pipelined else slices.in_stages()
+    return sum(float(np.bincount(tile[own], slices.load[own], n_tiles).max()) for own in every)
 
 
-def in_stages(stage: Indices) -> list[Indices]:
-    """The slices of every stage."""
-    order = np.argsort(stage, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(stage[order])) + 1)
+def stage_records(slices: GroupSlices, peaks: list[Peak]) -> tuple[dict[str, object], ...]:
+    """The busiest tile of every stage as it stands in ``mapping.json``."""
+    return tuple(
+        {"layer": layer, "stage": stage, "peak_visits": peak.visits, "bound_visits": peak.bound}
+        for (layer, stage), peak in zip(slices.stages, peaks, strict=False)
+    )
+
+
+def dies_per_token(workload: Workload, slices: GroupSlices, on_die: NDArray[np.bool_], step: StepKind) -> float | None:
+    """Expected dies with an expert that a token chooses, mean over the layers with experts on the group."""
+    of_layer: dict[int | None, list[int]] = {}
+    for number, block in enumerate(slices.blocks):
+        if block.kind == "expert":
+            of_layer.setdefault(block.layer, []).append(number)
+    found = []
+    for numbers in of_layer.values():
+        chance = np.array([step.visits_per_token[slices.blocks[n].name] for n in numbers])
+        here = on_die[numbers]
+        chances = [chance[here[:, die]].tolist() for die in np.flatnonzero(here.any(axis=0))]
+        found.append(expected_dies(chances, workload.model.n_experts, workload.model.top_k))
+    return sum(found) / len(found) if found else None
 
 
 def rank_within(tile: Indices) -> Indices:
@@ -174,26 +186,6 @@ def rank_within(tile: Indices) -> Indices:
     tier = np.empty(len(tile), dtype=np.int64)
     tier[order] = rank
     return tier
-
-
-def loads_of(stage: Indices, load: Array, tile: Indices, n_tiles: int) -> tuple[float, float]:
-    """Visits of the busiest tile, and the bound of it, summed over the stages."""
-    busiest = bound = 0.0
-    for own in in_stages(stage):
-        busiest += float(np.bincount(tile[own], load[own], n_tiles).max())
-        bound += load_bound(load[own], n_tiles)
-    return busiest, bound
-
-
-def class_slices(block_class: BlockClass, core: AnalogCore, names: list[str]) -> Indices:
-    """(slices, 3): position of the matrix among the names, i (along the input), j (along the output)."""
-    rows = [
-        (names.index(matrix.name), i, j)
-        for matrix in block_class.matrices
-        for i in range(-(-matrix.n_in // whole(core.rows)))
-        for j in range(-(-matrix.n_out // whole(core.cols)))
-    ]
-    return np.array(rows, dtype=np.int64)
 
 
 def largest_same_layer_share(mapping: Mapping) -> int:
@@ -212,10 +204,3 @@ def largest_same_layer_share(mapping: Mapping) -> int:
         return 0
     keys = [experts["block"].map(layer_of), experts["group"], experts["die"], experts["tile"]]
     return int(experts.groupby(keys, sort=False).size().max())
-
-
-def whole(value: Quantity) -> int:
-    """A count of one design point."""
-    if np.size(value) != 1:
-        raise SpecError("packing needs one design point, the architecture stands for several")
-    return int(np.asarray(value).item())

@@ -67,13 +67,18 @@ def robustness_lines(mapping: Mapping) -> list[str]:
 
 
 def packing_line(packing: MappingABC[str, Any]) -> str:
-    """How full the tiles of a group are, and how evenly they work."""
+    """How full the tiles of a group are, how evenly they work, and over how many dies a token spreads."""
     p = packing
+    dies = "" if p["dies_per_token"] is None else f", the experts of a token on {significant(p['dies_per_token'])}"
+    where = (
+        f"{significant(p['peak_visits'] / len(p['stages']))} times in each of {len(p['stages'])} stages of a step"
+        if p["stages"]
+        else f"{significant(p['peak_visits'])} times a step, over all layers"
+    )
     return wrapped(
         f"packed {p['group']}: {p['slices']} of {p['crossbars']} crossbars on {p['tiles_used']} of {p['tiles']} tiles, "
-        f"{p['dies_used']} of {p['dies']} dies; a block is on {significant(p['dies_per_block'])} dies; the busiest "
-        f"tiles are visited {significant(p['busiest_visits'])} times a step on average; gap of the packing "
-        f"{100 * p['gap']:.3g} %"
+        f"{p['dies_used']} of {p['dies']} dies; a block is on {significant(p['dies_per_block'])} dies{dies}; "
+        f"the busiest tile is visited {where}; gap of the packing {100 * p['gap']:.3g} %"
     )
 
 

@@ -148,7 +148,7 @@ def test_spare_tiles_take_area_and_idle_power_but_hold_nothing():
     idle = [e.breakdown().query("component == 'idle' and group == 'pcm'").iloc[0, 3] for e in (first, second)]
     assert idle[1] / idle[0] == pytest.approx(second.latency_ns_per_step / first.latency_ns_per_step)
     packed = pack(mapping, spare, workload)
-    assert packed.slices["tile"].max() == 783
+    assert packed.slices["tile"].max() == 767  # by hand: 32 whole experts of 24 slices on the 784 tiles of a die
 
 
 def test_packed_experts_of_a_token_are_on_fewer_dies_than_if_spread_at_random():
