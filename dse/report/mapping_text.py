@@ -70,9 +70,10 @@ def packing_line(packing: MappingABC[str, Any]) -> str:
     """How full the tiles of a group are, how evenly they work, and over how many dies a token spreads."""
     p = packing
     dies = "" if p["dies_per_token"] is None else f", the experts of a token on {significant(p['dies_per_token'])}"
+    n_stages = len(p["stages"])
     where = (
-        f"{significant(p['peak_visits'] / len(p['stages']))} times in each of {len(p['stages'])} stages of a step"
-        if p["stages"]
+        f"{significant(p['peak_visits'] / n_stages)} times a stage on average ({n_stages} stages a step)"
+        if n_stages
         else f"{significant(p['peak_visits'])} times a step, over all layers"
     )
     return wrapped(
