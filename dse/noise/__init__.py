@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dse.noise.calibrate import measure_ranges
     from dse.noise.check import check_accuracy, require_measurable, study_digest
     from dse.noise.convert import noisy_model
+    from dse.noise.drawn import freeze
     from dse.noise.layer import analog_linear
     from dse.noise.linear import AnalogLinear
     from dse.noise.plan import Plan
@@ -30,6 +31,7 @@ _HOMES = {
     "analog_linear": "layer",
     "check_accuracy": "check",
     "evaluate_tasks": "tasks",
+    "freeze": "drawn",
     "load_tokenizer": "tasks",
     "measure_ranges": "calibrate",
     "noisy_model": "convert",
@@ -52,6 +54,7 @@ __all__ = [
     "analog_linear",
     "check_accuracy",
     "evaluate_tasks",
+    "freeze",
     "load_tokenizer",
     "measure_ranges",
     "noisy_model",

@@ -18,7 +18,7 @@ from dse.noise.key import Sign
 from dse.noise.placed import ProgrammedChip, analog_site
 from dse.noise.ranges import MatrixRange, RangePlan, plan_of
 from dse.noise.rebuild import rebuilt
-from dse.noise.simulate import unmodelled
+from dse.noise.refusals import unmodelled
 from dse.noise.sites import Site, Untyped, sites, unplaced
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.values import flat_values

@@ -60,6 +60,10 @@ class AnalogLinear(nn.Module):
             weight = folded(weight, self.slices, step_in, step_out)
         self.register_buffer("weight", weight)
 
+    def freeze(self) -> AnalogLinear:
+        """Nothing is drawn for every call, so that this changes nothing; returns itself, as ``TiledLinear.freeze``."""
+        return self
+
     def forward(self, x: Tensor) -> Tensor:
         """The product (…, I) → (…, O), in the type of the weights inside, in that of x outside."""
         if not self.has_converters:

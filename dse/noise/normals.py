@@ -26,17 +26,22 @@ class NormalStream:
         self.words = key.words()
 
     def fill(self, out: Floats) -> Floats:
-        """Fills a contiguous array and returns it.
+        """Fills a contiguous array and returns it."""
+        self.fill_rows(out.reshape(1, -1))
+        return out
 
-        Box and Muller's transform of the 64-bit words of the generator SFC64, whose stream NumPy keeps stable: the
-        first half of the 32-bit halves gives radii, the second half angles. Largest value: 6.6.
+    def fill_rows(self, out: Floats) -> Floats:
+        """Fills a contiguous matrix (r, n) row by row and returns it; a row does not depend on how many there are.
+
+        Box and Muller's transform of the 64-bit words of the generator SFC64, whose stream NumPy keeps stable: of a
+        row's 32-bit halves, the first half gives radii, the second half angles. Largest value: 6.6.
         """
-        flat = out.reshape(-1)
-        half = (len(flat) + 1) // 2
-        drawn = self.words.random_raw(half).view(np.int32)  # two words for two normals
-        radius, angle = np.empty(half, np.float32), np.empty(half, np.float32)
-        np.copyto(radius, drawn[:half], casting="unsafe")
-        np.copyto(angle, drawn[half:], casting="unsafe")
+        n_rows, width = out.shape
+        half = (width + 1) // 2
+        drawn = self.words.random_raw(n_rows * half).view(np.int32).reshape(n_rows, 2 * half)  # a word for two normals
+        radius, angle = np.empty((2, n_rows, half), np.float32)
+        np.copyto(radius, drawn[:, :half], casting="unsafe")
+        np.copyto(angle, drawn[:, half:], casting="unsafe")
         np.abs(radius, out=radius)
         radius += 0.5
         radius *= 2.0**-31  # (0, 1]
@@ -44,9 +49,9 @@ class NormalStream:
         radius *= -2
         np.sqrt(radius, out=radius)
         angle *= np.pi * 2.0**-31  # [-π, π]
-        np.multiply(np.cos(angle, out=flat[:half]), radius, out=flat[:half])
-        rest = len(flat) - half
-        np.multiply(np.sin(angle, out=angle)[:rest], radius[:rest], out=flat[half:])
+        np.multiply(np.cos(angle, out=out[:, :half]), radius, out=out[:, :half])
+        rest = width - half
+        np.multiply(np.sin(angle, out=angle)[:, :rest], radius[:, :rest], out=out[:, half:])
         return out
 
 

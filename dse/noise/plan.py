@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from dse.errors import Problem, SpecError
-from dse.noise.simulate import scale_problems
+from dse.noise.refusals import scale_problems
 from dse.noise.task_plan import NO_TASKS, TaskPlan
 from dse.noise.torch_device import device_problems
 from dse.workload.build import Workload

@@ -14,6 +14,8 @@ from dse.errors import Problem, SpecError
 from dse.noise.layer import analog_linear
 from dse.noise.quantize import to_codes, top_code
 from dse.noise.ranges import MatrixRange, plan_of, range_of
+from dse.noise.refusals import core_problems, scale_problems, unmodelled
+from dse.noise.tile import TINY
 from dse.noise.tiles import largest_inputs, planes_of, split_codes
 from dse.spec.architecture import AnalogCore
 from dse.spec.device import Device
@@ -69,7 +71,7 @@ def core_ranges(x: Tensor, weight: Tensor, core: AnalogCore) -> MatrixRange:
     outputs = []
     for s, (start, stop) in enumerate(slice_bounds(weight.shape[1], core.rows)):
         part = x[:, start:stop]
-        m = ranges.input[s] if core.dac.range.mode == "static" else largest_inputs(part)
+        m = ranges.input[s] if core.dac.range.mode == "static" else largest_inputs(part).clamp_min(TINY)
         codes = to_codes(part * (top_code(core.dac.bits) / m), top_code(core.dac.bits))
         products = [(digits * m) @ weight[:, start:stop].T for digits, _ in split_codes(codes, planes)]
         outputs.append(torch.stack([product.abs().amax(dim=0) for product in products]).amax(dim=0))
@@ -106,29 +108,9 @@ def check_operands(
             problems.append(Problem("holds NaN or infinity", name))
         elif weight.ndim == 2 and matrix.shape[1] != weight.shape[1]:
             problems.append(Problem(f"has {matrix.shape[1]} columns, the weight has {weight.shape[1]} inputs", name))
-    problems += unmodelled(core) + scale_problems(scale)
-    if (aged := time_problem(device, time_s)) is not None:
+    broken = core_problems(device, core)
+    problems += [*(broken or unmodelled(core)), *scale_problems(scale)]
+    if not broken and (aged := time_problem(device, time_s)) is not None:
         problems.append(Problem(aged, "time_s"))
     if problems:
         raise SpecError(problems)
-
-
-FEWEST_BITS = 2
-"""Bits of an input converter that has codes on both sides of 0."""
-
-
-def unmodelled(core: AnalogCore) -> list[Problem]:
-    """What of a core has a cost but no noise."""
-    if int(core.dac.bits) >= FEWEST_BITS:
-        return []
-    message = (
-        f"accuracy needs inputs of {FEWEST_BITS} bits or more (got {core.dac.bits:g}); a 1-bit converter that takes "
-        "the bits of an input one after the other is  bits: 8, encoding: bit_serial"
-    )
-    return [Problem(message, f"analog_cores.{core.name}.dac.bits")]
-
-
-def scale_problems(scale: float) -> list[Problem]:
-    """What is wrong with the factor on sigma."""
-    is_usable = 0 <= scale < float("inf")
-    return [] if is_usable else [Problem(f"expected a finite number >= 0 (got {scale:g})", "scale")]

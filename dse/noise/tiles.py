@@ -1,66 +1,44 @@
 """A linear layer tile by tile: converters with any range, noise of every product, saturation, bits one by one.
 
-Everything is in units of the tile: inputs u = x / m with the input range m, weights w / s with the weight s at g_max,
-so that one device adds at most 1 to a product, and an output is m · s times that.
+Products are in units of the tile, see ``Tile``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dse.devices.slices import slice_bounds
 from dse.noise.key import NoiseKey, Sign
+from dse.noise.normals import NormalStream
 from dse.noise.quantize import to_codes, to_levels, top_code
 from dse.noise.ranges import MatrixRange
 from dse.noise.static_drop import static_drop
+from dse.noise.tile import TINY, Tile, bend_of, tile_of
 from dse.spec.architecture import AnalogCore
 from dse.spec.array_effects import AihwkitStatic
-from dse.spec.converter_range import SShape
 
 # T tokens, I inputs, O outputs, S input slices, K weight slices; n inputs of one slice
 
-TINY: Final = 1e-30
-"""Ranges below this count as none: their inputs are 0."""
+CHUNK_NORMALS: Final = 1 << 20
+"""Normals that are drawn at once."""
 
 
 Planes: TypeAlias = tuple[tuple[int, int], ...]
 """(shift, width) of the groups of bits that are applied one after the other."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tile:
-    """What one input slice of a matrix needs."""
-
-    start: int
-    stop: int
-    weights: tuple[Tensor, ...]
-    """(n, O) each: transposed weights over the scale, one per weight slice; empty where they are folded."""
-    sizes: tuple[Tensor, ...]
-    """(n, O) each: their absolute values, where noise follows them."""
-    folded: tuple[Tensor, ...]
-    """(n, O) each: from input codes to output codes, where nothing happens in between."""
-    step: Tensor
-    """(O,): what an output code adds, over the input range."""
-    scale: Tensor
-    """(O,): weight at g_max."""
-    input_range: Tensor | None
-    """Static input range (); None: every token's own."""
-    bound: Tensor
-    """(O,): output range over m · s; with a static input range of its own per column."""
-    absolute: Tensor | None
-    """(O,): static output range in the unit of outputs where the input range is each token's own; else None."""
-
-
 class TiledLinear(nn.Module):
     """A linear layer with every effect of the core's periphery.
 
-    Drawn once, at construction: the weights (by the caller), and the spread of the output stages. Drawn for every call:
-    output noise and short-term noise, from a stream named by the chip, block and matrix, so that calls continue it;
-    after ``freeze()`` every call starts it anew, and equal inputs give equal outputs.
+    Drawn once, at construction: the weights (by the caller), and the spread of the output stages. Drawn for every
+    token: output noise and short-term noise, from a stream named by the chip, block and matrix. The stream goes from
+    token to token and from call to call, so that a layer's tokens have the same noise however they are cut into
+    batches; after ``freeze()`` every call starts it anew, and equal inputs give equal outputs.
     """
 
     def __init__(
@@ -88,7 +66,7 @@ class TiledLinear(nn.Module):
         super().__init__()
         self.bias, self.core, self.key, self.sign = bias, core, key, sign
         self.n_out, self.is_frozen = weights.shape[1], False
-        self.stream: torch.Generator | None = None
+        self.stream: NormalStream | None = None
         self.top_in, self.top_out = top_code(core.dac.bits), top_code(core.adc.bits)
         self.planes = planes_of(core, self.top_in)
         self.network = core.ir_drop if isinstance(core.ir_drop, AihwkitStatic) else None
@@ -107,7 +85,10 @@ class TiledLinear(nn.Module):
             )
             for s, bounds in enumerate(slice_bounds(weights.shape[2], core.rows))
         ]
-        self.bend, self.gain = bend_of(core.s_shape, self.n_out, len(self.tiles), key, sign)
+        self.n_products = len(self.tiles) * len(self.planes or (0,)) * weights.shape[0]
+        self.is_noisy = self.read_std > 0 or self.output_std > 0
+        bend, self.gain = bend_of(core.s_shape, self.n_out, len(self.tiles), key, sign)
+        self.bend = None if bend is None else bend.to(weights.device)
 
     def freeze(self) -> TiledLinear:
         """Makes every call draw the same noise; returns itself."""
@@ -118,27 +99,40 @@ class TiledLinear(nn.Module):
         """The product (…, I) → (…, O), in float32 inside, in the type of x outside."""
         flat = x.detach().reshape(-1, x.shape[-1]).float()
         y = torch.zeros(len(flat), self.n_out, device=flat.device)
-        if self.stream is None or self.is_frozen:
-            self.stream = torch.Generator().manual_seed(self.key._replace(effect="read").number())
-        for s, tile in enumerate(self.tiles):
-            self.add_tile(y, flat[:, tile.start : tile.stop], tile, s)
+        if self.is_frozen:
+            self.stream = None
+        step = max(CHUNK_NORMALS // (self.n_products * self.n_out), 1) if self.is_noisy else max(len(flat), 1)
+        for start in range(0, len(flat), step):
+            tokens = slice(start, min(start + step, len(flat)))
+            self.add_tiles(y[tokens], flat[tokens])
         if self.bias is not None:
             y += self.bias
         return y.view(*x.shape[:-1], self.n_out).to(x.dtype)
 
-    def add_tile(self, y: Tensor, x: Tensor, tile: Tile, s: int) -> None:
+    def add_tiles(self, y: Tensor, x: Tensor) -> None:
+        """Adds the converted products of all tiles: (T, I) → (T, O)."""
+        normals = iter(self.normals(x))
+        for s, tile in enumerate(self.tiles):
+            self.add_tile(y, x[:, tile.start : tile.stop], tile, s, normals)
+
+    def add_tile(self, y: Tensor, x: Tensor, tile: Tile, s: int, normals: Iterator[Tensor]) -> None:
         """Adds the converted products of one tile: (T, n) → (T, O)."""
         m = largest_inputs(x) if tile.input_range is None else tile.input_range  # (T, 1) or ()
+        reach = m.clamp_min(TINY)
         if self.is_plain:
-            codes = to_codes(x * (self.top_in / m), self.top_in)
+            codes = to_codes(x * (self.top_in / reach), self.top_in)
             for weight in tile.folded:
                 y.addcmul_(to_codes(codes @ weight, self.top_out).mul_(m), tile.step)
             return
-        bound = tile.bound if tile.absolute is None else tile.absolute / (m * tile.scale).clamp_min(TINY)
-        for u, place in self.inputs(x, m):
+        bound = tile.bound if tile.absolute is None else tile.absolute / (reach * tile.scale).clamp_min(TINY)
+        for u, place in self.inputs(x, reach):
             for weight, sizes in zip(tile.weights, tile.sizes, strict=True):
-                z = self.converted(u, weight, sizes, bound, s)
-                y.addcmul_(z.mul_(m), tile.scale, value=place)
+                z = u @ weight
+                if self.network is not None:
+                    z -= static_drop(u, weight.T, self.network)
+                if self.is_noisy:
+                    self.add_noise(z, u, sizes, next(normals))
+                y.addcmul_(self.converted(z, bound, s).mul_(m), tile.scale, value=place)
 
     def inputs(self, x: Tensor, m: Tensor) -> list[tuple[Tensor, float]]:
         """Converted inputs (T, n) as shares of their range, with the place value of each plane of bits."""
@@ -147,27 +141,39 @@ class TiledLinear(nn.Module):
         codes = to_codes(x * (self.top_in / m), self.top_in)
         return [(codes.div_(self.top_in), 1.0)] if self.planes is None else split_codes(codes, self.planes)
 
-    def converted(self, u: Tensor, weight: Tensor, sizes: Tensor, bound: Tensor, s: int) -> Tensor:
-        """What the output converters say (T, O), in units of the tile, for inputs (T, n) as shares of their range."""
-        z = u @ weight
-        if self.network is not None:
-            z -= static_drop(u, weight.T, self.network)
-        if self.read_std:
-            power = u.square() @ sizes if self.follows_conductance else u.square().sum(dim=1, keepdim=True)
-            std = power.mul_(self.read_std**2).add_(self.output_std**2).sqrt_()  # both noises at once: variances add up
-            z.addcmul_(std, self.normals(z), value=self.sign)
-        elif self.output_std:
-            z.add_(self.normals(z), alpha=self.sign * self.output_std)
+    def add_noise(self, z: Tensor, u: Tensor, sizes: Tensor, normal: Tensor) -> None:
+        """Adds output noise and short-term noise at once, since variances add up, to products z (T, O).
+
+        Args:
+            z: products in units of the tile; changed.
+            u: their inputs (T, n) as shares of the range.
+            sizes: absolute weights (n, O) where the noise follows them.
+            normal: standard normals (T, O).
+        """
+        if not self.read_std:
+            z.add_(normal, alpha=self.sign * self.output_std)
+            return
+        power = u.square() @ sizes if self.follows_conductance else u.square().sum(dim=1, keepdim=True)
+        std = power.mul_(self.read_std**2).add_(self.output_std**2).sqrt_()
+        z.addcmul_(std, normal, value=self.sign)
+
+    def converted(self, z: Tensor, bound: Tensor, s: int) -> Tensor:
+        """What the output converters say of products z (T, O) of a tile within ±bound; overwrites z."""
         if self.bend is not None:
-            z.mul_(self.gain).div_(1 + self.bend[s] * z.abs())
+            z.div_((1 + self.bend[s] * z.abs()).div_(self.gain))
         bound = bound.clamp_min(TINY)
         if self.core.adc.grid == "full":
             return to_levels(z / bound, int(self.core.adc.bits)).mul_(bound)
         return to_codes(z.mul_(self.top_out / bound), self.top_out).mul_(bound / self.top_out)
 
-    def normals(self, like: Tensor) -> Tensor:
-        """Standard normals of this call, drawn on the CPU wherever the layer is."""
-        return torch.randn(like.shape, generator=self.stream).to(like.device)
+    def normals(self, x: Tensor) -> Sequence[Tensor]:
+        """Standard normals (T, O) of every product of these tokens, drawn on the CPU wherever the layer is."""
+        if not self.is_noisy:
+            return ()
+        if self.stream is None:
+            self.stream = NormalStream(self.key._replace(effect="read"))
+        drawn = self.stream.fill_rows(np.empty((len(x), self.n_products * self.n_out), np.float32))
+        return torch.from_numpy(drawn).view(len(x), self.n_products, self.n_out).to(x.device).unbind(dim=1)
 
 
 def split_codes(codes: Tensor, planes: Planes) -> list[tuple[Tensor, float]]:
@@ -183,8 +189,8 @@ def split_codes(codes: Tensor, planes: Planes) -> list[tuple[Tensor, float]]:
 
 
 def largest_inputs(x: Tensor) -> Tensor:
-    """Largest absolute input of every token (T, 1), above 0."""
-    return x.abs().amax(dim=1, keepdim=True).clamp_min_(TINY) if len(x) else x.new_ones(0, 1)
+    """Largest absolute input of every token (T, 1)."""
+    return x.abs().amax(dim=1, keepdim=True) if len(x) else x.new_ones(0, 1)
 
 
 def planes_of(core: AnalogCore, top: int) -> Planes | None:
@@ -195,57 +201,6 @@ def planes_of(core: AnalogCore, top: int) -> Planes | None:
     width = 1 if own is None else int(own)
     n_bits = top.bit_length()
     return tuple((shift, min(width, n_bits - shift)) for shift in range(0, n_bits, width))
-
-
-def tile_of(
-    weights: Tensor,
-    core: AnalogCore,
-    scales: Tensor,
-    ranges: MatrixRange,
-    place: tuple[int, int, int],
-    *,
-    is_plain: bool,
-    has_sizes: bool,
-) -> Tile:
-    """One input slice (number, first, one past the last input), its weights in units of the tile."""
-    s, start, stop = place
-    scale = torch.where(scales[:, s] > 0, scales[:, s], 1.0).float()
-    own = tuple((part[:, start:stop].float() / scale[:, None]).T.contiguous() for part in weights)
-    is_static = core.dac.range.mode == "static"
-    input_range = ranges.input[s].clamp_min(TINY) if is_static else None
-    seen = ranges.output[s].clamp_min(TINY)
-    absolute = None
-    if core.adc.range.method == "out_bound":
-        bound = torch.full_like(scale, float(core.adc.range.out_bound or 1.0))
-    elif input_range is not None:
-        bound = (seen / (input_range * scale)).clamp_min(TINY)
-    else:
-        bound, absolute = torch.ones_like(scale), seen
-    top_in, top_out = top_code(core.dac.bits), top_code(core.adc.bits)
-    return Tile(
-        start=start,
-        stop=stop,
-        weights=() if is_plain else own,
-        sizes=tuple(part.abs() for part in own) if has_sizes else own,
-        folded=tuple(part.mul_(top_out / (top_in * bound)) for part in own) if is_plain else (),
-        step=scale * bound / top_out,
-        scale=scale,
-        input_range=input_range,
-        bound=bound,
-        absolute=absolute,
-    )
-
-
-def bend_of(shape: SShape | None, n_out: int, n_tiles: int, key: NoiseKey, sign: Sign) -> tuple[Tensor | None, float]:
-    """n_i of every tile and column (S, O), and the slope factor f."""
-    if shape is None:
-        return None, 1.0
-    generator = torch.Generator().manual_seed(key._replace(effect="s_shape").number())
-    normal = torch.randn(n_tiles, n_out, generator=generator)
-    bound, p = float(shape.out_bound), float(shape.slope_calibration)
-    bend = (float(shape.nonlinearity) / bound * (1 + sign * float(shape.spread_fraction) * normal)).abs()
-    gain = (1 + (float(bend.mean()) + float(shape.series_resistance)) * p * bound) ** 2 if p > 0 else 1.0
-    return bend, gain
 
 
 def needs_tiles(core: AnalogCore) -> bool:

@@ -19,6 +19,7 @@ from dse.noise.compensation import ReadOut
 from dse.noise.key import NoiseKey, Sign
 from dse.noise.normals import Floats
 from dse.noise.programming import error_law, write_slice
+from dse.noise.refusals import core_problems, scale_problems
 from dse.spec.architecture import AnalogCore
 from dse.spec.device import Device
 
@@ -212,23 +213,19 @@ def checked(weight: Tensor, chip: Chip) -> Tensor:
     target = weight.detach().float()
     is_finite = not target.numel() or all(torch.isfinite(end) for end in torch.aminmax(target))
     problems = [] if is_finite else [Problem("holds NaN or infinity", "weight")]
-    aged = time_problem(chip.device, chip.time_s)
-    if aged is not None:
+    broken = core_problems(chip.device, chip.core)
+    problems += [*broken, *scale_problems(chip.scale), *read_out_problems(chip)]
+    if not broken and (aged := time_problem(chip.device, chip.time_s)) is not None:
         problems.append(Problem(aged, "time_s"))
-    problems += chip_problems(chip)
     if problems:
         raise SpecError(problems)
     return target
 
 
-def chip_problems(chip: Chip) -> list[Problem]:
-    """What of a core cannot be simulated as it is described."""
-    problems, path, core = [], f"analog_cores.{chip.core.name}", chip.core
-    if core.weight is not None and core.weight.bits is None and int(core.weight.bit_slices) > 1:
-        message = f"{core.weight.bit_slices:g} slices need to know the bits of a weight; add bits: 8"
-        problems.append(Problem(message, f"{path}.weight.bit_slices"))
-    wanted = core.drift_compensation
-    if wanted is not None and wanted.read == "read_out" and chip.time_s > 0 and chip.read_out is None:
-        message = "read_out needs the converters of the tile, which are left out here; write exact"
-        problems.append(Problem(message, f"{path}.drift_compensation.read"))
-    return problems
+def read_out_problems(chip: Chip) -> list[Problem]:
+    """A compensation that is read through converters that are not there."""
+    wanted = chip.core.drift_compensation
+    if wanted is None or wanted.read != "read_out" or chip.time_s <= 0 or chip.read_out is not None:
+        return []
+    message = "read_out needs the converters of the tile, which are left out here; write exact"
+    return [Problem(message, f"analog_cores.{chip.core.name}.drift_compensation.read")]

@@ -104,6 +104,17 @@ def flat_values(obj: object, roots: Sequence[str] | None = None) -> dict[str, An
     return {path: value for path, value in found.items() if roots is None or path.split(".")[0] in roots}
 
 
+def value_problems(obj: object) -> list[Problem]:
+    """Every single value that its field does not allow; for values that were built in Python, not read from a file."""
+    problems = []
+    for path, value, kind in _values(obj, _ANYTHING, ""):
+        try:
+            _allowed(None, kind, _normal(value))
+        except _InvalidError as error:
+            problems.append(Problem(str(error), path=path))
+    return problems
+
+
 def n_points(obj: object, latest: Mapping[str, object] | None = None) -> int:
     """Number of design points: the common length of all arrays, 1 where there is none.
 

@@ -11,6 +11,8 @@ from dse.noise.quantize import quantize
 from dse.noise.ranges import RangePlan, range_of
 from dse.noise.simulate import simulate_linear
 from dse.noise.weight import noisy_weight
+from dse.spec.analog_core import Adc
+from dse.spec.converter_range import OutputNoise, Range
 from dse.spec.load import load_device
 
 from .small import make_core, make_device
@@ -128,6 +130,10 @@ def test_a_column_of_zeros_and_silent_inputs_give_zeros():
     assert not simulate_linear(torch.zeros_like(x), weight, core.device, core, seed=1).any()
 
 
+def range_of_adc(**fields):
+    return Adc(bits=8, per_tile=512, range=Range(mode="static", method="std", **fields))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -146,6 +152,24 @@ def test_operands_that_do_not_fit_are_refused(changes, message):
     arguments = {"x": torch.ones(3, 4), "weight": torch.ones(2, 4)} | changes
     with pytest.raises(SpecError, match=message):
         simulate_linear(device=core.device, core=core, seed=0, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"bits": 1}, r"analog_cores\.pcm\.adc\.bits: must be at least 2 \(got 1\)"),
+        ({"adc": range_of_adc(kappa=-1.0)}, r"analog_cores\.pcm\.adc\.range\.kappa: must be greater than 0 \(got -1\)"),
+        ({"adc": range_of_adc(kappa=float("nan"))}, r"adc\.range\.kappa: must be finite"),
+        ({"adc": range_of_adc()}, r"adc\.range\.method: std needs kappa, e\.g\. kappa: 4"),
+        ({"output_noise": OutputNoise(std_fraction=-0.1)}, r"output_noise\.std_fraction: must be at least 0"),
+        ({"device": make_device(g_min_usiemens=30.0)}, r"device\.g_min_usiemens: must be less than g_max_usiemens"),
+        ({"device": make_device(scale_scope="tile")}, r"device\.scale_scope: must be one of .*\(got 'tile'\)"),
+    ],
+)
+def test_cores_built_in_python_meet_the_rules_of_files(fields, message):
+    core = make_core(**fields)
+    with pytest.raises(SpecError, match=message):
+        simulate_linear(torch.ones(3, 4), torch.ones(2, 4), core.device, core, seed=0)
 
 
 def test_all_problems_are_reported_at_once():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from dse.devices.error import share_moments, weight_moments
 from dse.noise.key import NoiseKey, chip_seed
 from dse.noise.weight import noisy_weight
 from dse.spec.device import Clip
+from dse.spec.programming_noise import TwoBranch
 
 from .small import make_core, make_device
 
@@ -160,9 +163,13 @@ def test_rows_of_zeros_stay_zero_where_each_row_has_its_scale():
 
 
 def test_sigma_below_zero_means_no_noise():
-    weight = torch.tensor([[0.2, 1.0]]).expand(100, 2).contiguous()  # sigma is -0.6 + r: none at 0.2
+    weight = torch.tensor([[0.2, 1.0]]).expand(100, 2).contiguous()  # sigma is -0.6 + r below 0.9: none at 0.2
+    law = TwoBranch(
+        model="two_branch", split_usiemens=0.9 * 20.7, coefficients=(-0.6 * 20.7, 1.0), coefficients_above=(8.0,)
+    )
+    device = replace(make_device(pair="single_signed"), programming=law)
     for sign in (1, -1):
-        found = program(weight, make_device((-0.6 * 20.7, 20.7), pair="single_signed"), sign=sign)
+        found = program(weight, device, sign=sign)
         assert torch.equal(found[:, 0], weight[:, 0])
         assert (found[:, 1] != weight[:, 1]).all()
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from dse.devices.scaling import scale_factors
 from dse.devices.slices import slice_bounds, slice_sizes
 from dse.errors import SpecError
+from dse.noise.drawn import DrawnOnUse, freeze
 from dse.noise.key import NoiseKey
 from dse.noise.layer import analog_linear, full_scales
 from dse.noise.linear import AnalogLinear
@@ -192,6 +193,40 @@ def test_a_frozen_layer_repeats_itself_and_an_open_one_goes_on() -> None:
     assert torch.equal(frozen(x), frozen(x))
 
 
+@pytest.mark.parametrize("encoding", ["pulse_width", "bit_serial"])
+def test_noise_of_products_does_not_depend_on_how_tokens_are_cut_into_batches(encoding: Any) -> None:
+    x, weight = operands(70, 17, 40)
+    core = core_of(output_noise=OutputNoise(std_fraction=0.1), encoding=encoding, rows=32)
+    ranges = core_ranges(x, weight, core)
+    whole, cut = (analog_linear(weight, core.device, core, seed=3, ranges=ranges) for _ in range(2))
+    assert torch.equal(whole(x), torch.cat([cut(part) for part in (x[:1], x[1:1], x[1:9], x[9:])]))
+
+
+def test_a_token_without_inputs_has_no_noise_where_the_range_is_its_own() -> None:
+    x, weight = operands(64, 16, 4)
+    x[1] = 0
+    y = run(core_of(dac=(8, TOKEN), output_noise=OutputNoise(std_fraction=0.1)), x, weight)
+    assert not y[1].any()
+    assert y[0].all()
+
+
+def test_a_frozen_model_repeats_itself() -> None:
+    x, weight = operands(64, 16, 4)
+    core = core_of(output_noise=OutputNoise(std_fraction=0.1))
+    ranges = core_ranges(x, weight, core)
+
+    def make(where: torch.device) -> torch.nn.Module:
+        return analog_linear(weight, core.device, core, seed=3, ranges=ranges)
+
+    kept, drawn = make(x.device), DrawnOnUse(make)
+    for layer in (kept, drawn):
+        model = torch.nn.Sequential(layer)
+        assert not torch.equal(model(x), model(x))
+        assert torch.equal(freeze(model)(x), model(x))
+    plain = AnalogLinear(weight, core_of())
+    assert freeze(plain) is plain
+
+
 def test_an_antithetic_chip_turns_the_noise_of_products_round() -> None:
     x, weight = operands(64, 16, 4)
     core = core_of(output_noise=OutputNoise(std_fraction=0.1))
@@ -243,6 +278,31 @@ def test_saturation_bends_large_outputs_towards_zero() -> None:
     torch.testing.assert_close(
         found / unit, z / (1 + 0.05 * z.abs()), atol=1e-4, rtol=1e-4
     )  # by hand: n / bound = 0.05
+
+
+@pytest.mark.parametrize(("series", "slope"), [(0.0, 0.5), (0.02, 0.5), (0.02, 1.0), (0.02, 0.0)])
+def test_the_slope_of_a_saturating_stage_is_calibrated(series: float, slope: float) -> None:
+    x, weight = operands(256, 64)
+    shape = SShape(nonlinearity=0.5, out_bound=10.0, series_resistance=series, slope_calibration=slope)
+    # by hand: f = (1 + (0.05 + r) · p · 10)², 1 without calibration
+    gain = (1 + (0.05 + series) * slope * 10) ** 2 if slope else 1.0
+    core = core_of(s_shape=shape, adc=(24, bound(100.0)))
+    unit = x.abs().amax(dim=1, keepdim=True) * full_scales(weight, core.device, core)[:, 0]
+    z = run(core_of(), x, weight) / unit
+    torch.testing.assert_close(run(core, x, weight) / unit, gain * z / (1 + 0.05 * z.abs()), atol=1e-4, rtol=1e-4)
+
+
+def test_every_column_of_a_chip_saturates_at_its_own_place() -> None:
+    x, weight = operands(64, 400, 8)
+    core = core_of(s_shape=SShape(nonlinearity=0.5, out_bound=10.0, spread_fraction=0.3))
+    unit = x.abs().amax(dim=1, keepdim=True) * full_scales(weight, core.device, core)[:, 0]
+    z = run(core_of(), x, weight) / unit
+    n = (z / (run(core, x, weight) / unit) - 1) / z.abs()  # (T, O)
+    of_column = n.gather(0, z.abs().argmax(dim=0, keepdim=True))[0]
+    torch.testing.assert_close(n[z.abs() > 1], of_column.expand_as(n)[z.abs() > 1], atol=2e-3, rtol=1e-2)
+    # 400 columns: |0.05 (1 + 0.3 ξ)|
+    assert float(of_column.mean()) == pytest.approx(0.05, abs=4 * 0.015 / 20)
+    assert float(of_column.std()) == pytest.approx(0.015, rel=4 / math.sqrt(800))
 
 
 def test_the_static_drop_is_subtracted_before_the_converter() -> None:
