@@ -114,8 +114,9 @@ def accuracy_options(sub: argparse.ArgumentParser) -> None:
     add_measurement(sub, draws=12)
     sub.add_argument("--scale", type=number(0.0), default=1.0, metavar="X",
                      help="factor on the programming noise (default 1)")  # fmt: skip
-    sub.add_argument("--time-s", type=number(0.0), default=0.0, metavar="X",
-                     help="time since programming [s]; needs a device with drift")  # fmt: skip
+    sub.add_argument("--time-s", type=number(0.0), metavar="X",
+                     help="time since programming [s], which needs a device with drift (default: the scenario's "
+                          "time_since_programming_s)")  # fmt: skip
     sub.add_argument("--half-width-nats", type=positive, metavar="X",
                      help="measure until the 95 %% interval of the loss increase is ± X")  # fmt: skip
     sub.add_argument("--max-draws", type=chips, default=400, metavar="N",

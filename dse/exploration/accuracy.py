@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
@@ -16,8 +17,13 @@ from dse.exploration.space import AccuracyPlan, Space
 from dse.exploration.sweep import design_points
 from dse.mapping.model import Mapping
 
-NOISE_PATHS = ("rows", "cols", "device", "dac.bits", "adc.bits")
+NOISE_PATHS = (
+    "rows", "cols", "device", "weight", "read.phases", "read.noise", "dac", "adc.bits", "adc.range", "adc.grid",
+    "ir_drop", "v_offset", "output_noise", "s_shape", "drift_compensation",
+)  # fmt: skip
 """What the noise simulator reads of an analog core, by the beginning of its path below the core."""
+AGE = re.compile(r"scenario\.(\w+\.)?time_since_programming_s")
+"""What it reads of a workload."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +41,8 @@ def noise_axes(space: Space) -> list[str]:
 
 def is_noise_path(path: str) -> bool:
     """Whether a path leads to something the noise simulator reads."""
+    if AGE.fullmatch(path):
+        return True
     parts = path.split(".")
     below = ".".join(parts[2:])
     return parts[0] == "analog_cores" and any(below == start or below.startswith(f"{start}.") for start in NOISE_PATHS)

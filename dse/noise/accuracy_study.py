@@ -81,6 +81,11 @@ class AccuracyStudy:
             progress(len(chips), len(chips))
         return chips
 
+    @property
+    def age_s(self) -> float:
+        """Age of the programmed weights [s]."""
+        return self.plan.age_s(self.workload)
+
     def job(self, place: Place) -> ChipJob:
         """The work of one chip."""
         plan = self.plan
@@ -90,7 +95,7 @@ class AccuracyStudy:
             bench=self.key,
             place=place,
             seed=plan.seed,
-            time_s=plan.time_s,
+            time_s=self.age_s,
             scale=plan.scale,
             width=self.workload.model.d_model,
         )
@@ -117,7 +122,7 @@ class AccuracyStudy:
             raise TimeLimitError(
                 f"time is over after {len(chips)} of {planned} chips; an interval needs two whole pairs"
             )
-        effects = effects_of(self.cores.values(), time_s=plan.time_s, formats=self.formats.values())
+        effects = effects_of(self.cores.values(), time_s=self.age_s, formats=self.formats.values())
         table = draw_table(whole)
         n_first = min(plan.draws, len(whole)) // 2
         summary = summarise(table, digital, n_first=n_first)
@@ -137,7 +142,7 @@ class AccuracyStudy:
                 table, digital, margin_nats=plan.margin_nats, n_first=n_first),
             seed=plan.seed,
             scale=plan.scale,
-            time_s=plan.time_s,
+            time_s=self.age_s,
             n_tokens=self.bench.n_tokens,
             n_items=len(self.bench.items),
             effects=effects.simulated,
@@ -182,14 +187,14 @@ def prepared(
     require_same_shapes(bench.model, workload)
     cores = analog_cores(bench.model, mapping, arch)
     formats = digital_formats(mapping, arch)
-    require_known_age(cores.values(), plan.time_s)
+    require_known_age(cores.values(), plan.age_s(workload))
     identity = {
         **dict(key.digests),
         "cores": noise_digest(cores),
         "mapping": placement_digest(mapping),
         "seed": plan.seed,
         "scale": plan.scale,
-        "time": plan.time_s,
+        "time": plan.age_s(workload),
         "tokens": plan.n_tokens,
         "items": plan.n_items,
         "formats of digital blocks": sorted((block, *form) for block, form in formats.items()),

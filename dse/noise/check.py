@@ -26,7 +26,7 @@ def check_accuracy(
     *,
     draws: int = 12,
     seed: int = 0,
-    time_s: float = 0.0,
+    time_s: float | None = None,
     scale: float = 1.0,
     executor: Executor | None = None,
     n_tokens: int = 8192,
@@ -55,7 +55,8 @@ def check_accuracy(
         mapping: which blocks are analog.
         draws: chips to evaluate, or with ``half_width_nats`` those of the first stage; even, at least 4.
         seed: seed of the study.
-        time_s: age of the programmed weights [s]; above 0 the devices need a drift model.
+        time_s: age of the programmed weights [s]; above 0 the devices need a drift model. None: the
+            ``time_since_programming_s`` of the workload's scenario.
         scale: further factor on the programming noise of every device.
         executor: evaluates the chips; default one after the other in this process. The results are the same.
         n_tokens: predicted tokens of held-out text, rounded down to whole windows.

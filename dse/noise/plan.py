@@ -24,7 +24,8 @@ class Plan:
     draws: int = 12
     """Chips of the first stage, in antithetic pairs."""
     seed: int = 0
-    time_s: float = 0.0
+    time_s: float | None = None
+    """Age of the programmed weights [s]; None: that of the workload's scenario."""
     scale: float = 1.0
     n_tokens: int = 8192
     n_items: int | None = 0
@@ -45,19 +46,22 @@ class Plan:
             SpecError: every such setting.
         """
         problems = [*scale_problems(self.scale), *self.draw_problems()]
-        if not 0 <= self.time_s < float("inf"):
+        if self.time_s is not None and not 0 <= self.time_s < float("inf"):
             problems.append(Problem(f"expected a finite number >= 0 (got {self.time_s:g})", "time_s"))
         if self.n_tokens < 1:
             problems.append(Problem(f"expected a number > 0 (got {self.n_tokens})", "n_tokens"))
         if self.n_items is not None and self.n_items < 0:
             problems.append(Problem(f"expected a number >= 0, or None for all (got {self.n_items})", "n_items"))
-        if np.any(np.asarray(workload.scenario.time_since_programming_s) != 0):
-            problems.append(
-                Problem("is not read by this version; write 0 and give time_s", "scenario.time_since_programming_s")
-            )
+        if self.time_s is None and len(ages_of(workload)) > 1:
+            told = f"accuracy is measured at one age, here are {', '.join(f'{a:g}' for a in ages_of(workload))}"
+            problems.append(Problem(f"{told}; give time_s", "scenario.time_since_programming_s"))
         problems += [*self.tasks.problems(), *device_problems(self.torch_device)]
         if problems:
             raise SpecError(problems)
+
+    def age_s(self, workload: Workload) -> float:
+        """Age of the programmed weights [s]: the plan's own, else that of the workload's scenario."""
+        return ages_of(workload)[0] if self.time_s is None else self.time_s
 
     def draw_problems(self) -> list[Problem]:
         """What is wrong with the number of chips and with what is asked of them."""
@@ -76,3 +80,9 @@ class Plan:
         if limit is not None and not abs(limit) < float("inf"):
             found.append(Problem(f"expected a finite number (got {limit:g})", "yield_limit_nats"))
         return found
+
+
+def ages_of(workload: Workload) -> list[float]:
+    """Every age of the weights that the scenarios of a workload name [s], ascending."""
+    scenarios = workload.mix or (workload.scenario,)
+    return sorted({float(age) for s in scenarios for age in np.atleast_1d(s.time_since_programming_s)})

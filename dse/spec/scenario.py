@@ -46,8 +46,8 @@ class Scenario:
     """Tokens that each sequence makes [tokens]; used in generate."""
     precision: Precisions = field(default_factory=Precisions)
     """Formats of the digital numbers."""
-    time_since_programming_s: Annotated[Quantity, Number(ge=0, le=0)] = 0.0
-    """Age of the programmed weights [s]; 0 only: drift is not modelled by this version."""
+    time_since_programming_s: NonNegative = 0.0
+    """Age of the programmed weights [s]: what accuracy is measured at; above 0 the devices need a drift model."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

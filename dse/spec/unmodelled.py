@@ -56,7 +56,6 @@ def find_unmodelled(root: Node, kind: FileKind, findings: Findings) -> None:
             covers = chain[-1 - entry.covers] if entry.covers < len(chain) else chain[-1]
             message = f"{said}not modelled by this version; {entry.instead}"
             findings.add(place, chain[-1], message, covers=covers)
-    _age(root, kind, findings)
 
 
 def _matches(
@@ -72,21 +71,3 @@ def _matches(
     elif isinstance(node.value, dict) and pattern[0] in node.value:
         inner = f"{path}.{pattern[0]}" if path else pattern[0]
         yield from _matches(node.value[pattern[0]], inner, pattern[1:], (*chain, inner))
-
-
-def _age(root: Node, kind: FileKind, findings: Findings) -> None:
-    given = root.value.get("scenario") if isinstance(root.value, dict) and kind == "workload" else None
-    if given is None:
-        return
-    entries = (
-        [("scenario" + label(given, i), entry) for i, entry in enumerate(given.value)]
-        if isinstance(given.value, list)
-        else [("scenario", given)]
-    )
-    for path, scenario in entries:
-        age = scenario.value.get("time_since_programming_s") if isinstance(scenario.value, dict) else None
-        if age is not None and isinstance(age.value, int | float) and age.value > 0:
-            message = (
-                f"{described(age)}: not modelled by this version; write 0, and give the time to dse accuracy --time-s"
-            )
-            findings.add(age.place, f"{path}.time_since_programming_s", message)

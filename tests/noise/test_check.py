@@ -16,7 +16,8 @@ from dse.errors import SpecError, TimeLimitError
 from dse.noise import AccuracyInterrupted, bench, check_accuracy, measure
 from dse.noise.chip import ChipJob
 from dse.noise.keep import Place
-from dse.spec.scenario import Scenario
+from dse.spec.load import load_device
+from dse.spec.scenario import WeightedScenario
 
 from .small import (
     CONTEXT,
@@ -308,10 +309,29 @@ def test_impossible_settings_are_refused(workload, options, message):
         check_accuracy(make_architecture(), workload, ALL, **FEW | options)
 
 
-def test_aged_weights_are_refused(workload):
-    aged = replace(workload, scenario=Scenario(phase="decode", batch=1, time_since_programming_s=60.0))
-    with pytest.raises(SpecError, match=r"scenario\.time_since_programming_s: is not read by this version"):
+def test_weights_are_as_old_as_the_scenario_says(workload):
+    aged = workload.with_values({"scenario.time_since_programming_s": 60.0})
+    arch = make_architecture(make_core(load_device("pcm_generic")))
+    report = check_accuracy(arch, aged, ALL, **FEW)
+    assert report.time_s == 60.0
+    told = check_accuracy(arch, workload, ALL, time_s=60.0, **FEW)
+    assert_frame_equal(report.draws, told.draws)
+    assert check_accuracy(arch, aged, ALL, time_s=0.0, **FEW).time_s == 0.0
+
+
+def test_a_device_without_drift_has_no_later_state(workload):
+    aged = workload.with_values({"scenario.time_since_programming_s": 60.0})
+    with pytest.raises(SpecError, match="has no drift model, so only 0 is possible"):
         check_accuracy(make_architecture(), aged, ALL, **FEW)
+
+
+def test_scenarios_of_different_ages_need_one(workload):
+    entries = (("new", 0.0), ("old", 60.0))
+    mix = tuple(
+        WeightedScenario(name=name, phase="decode", batch=1, time_since_programming_s=age) for name, age in entries
+    )
+    with pytest.raises(SpecError, match="accuracy is measured at one age, here are 0, 60; give time_s"):
+        check_accuracy(make_architecture(), replace(workload, mix=mix), ALL, **FEW)
 
 
 @pytest.mark.parametrize(

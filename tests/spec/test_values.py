@@ -155,9 +155,9 @@ def test_value_that_is_not_swept_takes_no_array() -> None:
         with_values(HOLDER, {"routing.seed": [1, 2]})
 
 
-def test_age_of_the_weights_is_zero_only() -> None:
-    with pytest.raises(SpecError, match="must be at most 0"):
-        with_values(HOLDER, {"scenario.time_since_programming_s": 1.0})
+def test_weights_are_not_younger_than_their_programming() -> None:
+    with pytest.raises(SpecError, match="must be at least 0"):
+        with_values(HOLDER, {"scenario.time_since_programming_s": -1.0})
 
 
 def test_unknown_path_cannot_be_read() -> None:
