@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.workload.batch import LayerRouting, fixed_size_choice
+from dse.workload.batch import LayerRouting
+from dse.workload.sampled_steps import fixed_size_choices
 
 # W sampled steps, E experts, N blocks, S slices, T tiles
 
@@ -43,7 +44,7 @@ def sampled_visits(routing: LayerRouting, tokens: float, seed: int) -> Array:
     own = generator.binomial(n - copied, chance, size=(SAMPLES, len(chance))).astype(np.float64)
     if routing.correlation == 0:
         return own
-    return own + copied * np.stack([fixed_size_choice(routing.visits, generator) for _ in range(SAMPLES)])
+    return own + copied * fixed_size_choices(routing.visits, SAMPLES, generator)
 
 
 def parted(samples: Array, block: Indices, tile: Indices, n_tiles: int) -> Indices:

@@ -12,6 +12,7 @@ from dse.errors import Problem, SpecError
 from dse.workload.build import Workload
 from dse.workload.busiest import Busiest, TileContents, busiest_tile
 from dse.workload.routing import expert_visits
+from dse.workload.sampled_steps import fixed_size_choices
 
 # E experts, N tokens of a trace, K choices of a token, W windows
 
@@ -118,17 +119,8 @@ def quantiles(tokens: float, correlation: float) -> list[int]:
     return [int(min(tokens, value)) for value in binom.ppf(steps, max(1, round(tokens)), correlation)]
 
 
-def shared_choices(visits: Array, contents: TileContents) -> list[NDArray[np.bool_]]:
-    """Batch-wide choices with the given visits as probabilities; one where every choice has the same effect."""
+def shared_choices(visits: Array, contents: TileContents) -> NDArray[np.bool_]:
+    """(draws, E): batch-wide choices with the given visits as probabilities; one where all have the same effect."""
     generator = np.random.default_rng(0)
     alike = len(np.unique(visits)) == 1 and (contents.held.sum(axis=1) == 1).all() and contents.held.any(axis=0).all()
-    return [fixed_size_choice(visits, generator) for _ in range(1 if alike else SHARED_CHOICES)]
-
-
-def fixed_size_choice(visits: Array, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Σ λ different experts, each with probability λ: systematic sampling over a random order."""
-    order = generator.permutation(len(visits))
-    edges = np.concatenate([[0.0], np.cumsum(visits[order])]) - generator.random()
-    chosen = np.zeros(len(visits), dtype=bool)
-    chosen[order] = np.diff(np.ceil(edges - 1e-12)) > 0.5
-    return chosen
+    return fixed_size_choices(visits, 1 if alike else SHARED_CHOICES, generator)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,24 +64,9 @@ def normalised(log_pmf: Array, mean: Array, narrow: NDArray[np.bool_]) -> Array:
     return np.asarray(pmf / pmf.sum(axis=1, keepdims=True))
 
 
-class Neighbours(NamedTuple):
-    """Neighbouring tiles that share experts, by the distributions of their loads."""
-
-    first: int
-    """Kind of the one tile."""
-    second: int
-    """Kind of the other."""
-    shared: Array
-    """Load of the experts that both hold."""
-    only_first: Array
-    only_second: Array
-    n_pairs: int
-    """How many such pairs there are."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class TileSets:
-    """Loads of the kinds of tiles, and of neighbouring pairs that share experts."""
+    """Loads of the kinds of tiles, which hold different experts."""
 
     plain: Array
     """(V, C): distribution of the load of each distinct kind of tile, from binomial counts."""
@@ -92,50 +76,26 @@ class TileSets:
     """(V,): lattice steps that are added to the load (never above 0)."""
     count: Array
     """(V,): tiles of the kind."""
-    share: float
-    """Experts over the sum of experts of all kinds: by how much tiles overlap."""
-    pairs: tuple[Neighbours, ...]
 
 
 def tile_sets(counts: Counts, held: NDArray[np.int64], shift: NDArray[np.int64]) -> TileSets:
-    """Kinds of tiles: tiles with experts of equal popularity have the same load."""
+    """Kinds of tiles: tiles with experts of equal popularity have the same load; one slice of each at most."""
     if (held.sum(axis=1) == 1).all() and held.sum(axis=0).max() == 1 and np.ptp(shift) == 0:
         return separate_tiles(counts, held, int(shift[0]))
     width = int(held.sum(axis=1).max()) * (counts.pmf.shape[1] - 1) + 1
-    memory: dict[tuple[tuple[int, int], ...], tuple[Array, Array]] = {}
-
-    def load(weights: NDArray[np.int64]) -> tuple[tuple[tuple[int, int], ...], tuple[Array, Array]]:
-        members = np.flatnonzero(weights)
-        key = tuple(sorted(zip(counts.of_expert[members].tolist(), weights[members].tolist(), strict=True)))
-        if key not in memory:
-            memory[key] = (load_pmf(counts.plain, key, width), load_pmf(counts.pmf, key, width))
-        return key, memory[key]
-
-    kinds: dict[tuple[object, int], int] = {}
-    plain, pmf, kind_of = [], [], []
-    for weights, offset in zip(held, shift.tolist(), strict=True):
-        key, (binomial, widened) = load(weights)
-        if (key, offset) not in kinds:
-            kinds[key, offset] = len(kinds)
-            plain.append(binomial)
-            pmf.append(widened)
-        kind_of.append(kinds[key, offset])
-    pairs: dict[object, Neighbours] = {}
-    for i in range(1, len(held)):
-        shared = np.minimum(held[i - 1], held[i])
-        if shared.any():
-            parts = [load(w) for w in (shared, held[i - 1] - shared, held[i] - shared)]
-            name = (kind_of[i - 1], kind_of[i], *(key for key, _ in parts))
-            loads = [binomial for _, (binomial, _) in parts]
-            count = pairs[name].n_pairs + 1 if name in pairs else 1
-            pairs[name] = Neighbours(kind_of[i - 1], kind_of[i], loads[0], loads[1], loads[2], count)
+    kinds: dict[tuple[bytes, int], int] = {}
+    members, kind_of = [], []
+    for here, offset in zip(held > 0, shift.tolist(), strict=True):
+        rows = np.sort(counts.of_expert[here])
+        if (rows.tobytes(), offset) not in kinds:
+            kinds[rows.tobytes(), offset] = len(kinds)
+            members.append(rows.tolist())
+        kind_of.append(kinds[rows.tobytes(), offset])
     return TileSets(
-        plain=np.array(plain),
-        pmf=np.array(pmf),
+        plain=np.array([load_pmf(counts.plain, rows, width) for rows in members]),
+        pmf=np.array([load_pmf(counts.pmf, rows, width) for rows in members]),
         shift=shift[[kind_of.index(v) for v in range(len(kinds))]],
         count=np.bincount(kind_of).astype(np.float64),
-        share=int(held.any(axis=0).sum()) / max(1, int((held > 0).sum())),
-        pairs=tuple(pairs.values()),
     )
 
 
@@ -147,21 +107,15 @@ def separate_tiles(counts: Counts, held: NDArray[np.int64], shift: int) -> TileS
         pmf=counts.pmf[rows],
         shift=np.full(len(rows), shift),
         count=count.astype(np.float64),
-        share=1.0,
-        pairs=(),
     )
 
 
-def load_pmf(pmf: Array, members: tuple[tuple[int, int], ...], width: int) -> Array:
-    """Distribution of Σ weight · count over experts of the given rows."""
-    if not members:
+def load_pmf(pmf: Array, rows: list[int], width: int) -> Array:
+    """Distribution of the sum of the counts of experts of the given rows."""
+    if not rows:
         return np.eye(1, width).ravel()
-    if len(members) == 1 and members[0][1] == 1:
-        return np.pad(pmf[members[0][0]], (0, width - pmf.shape[1]))
+    if len(rows) == 1:
+        return np.pad(pmf[rows[0]], (0, width - pmf.shape[1]))
     length = next_fast_len(width, real=True)
-    product = np.ones(length // 2 + 1, dtype=np.complex128)
-    for row, weight in members:
-        stretched = np.zeros(length)
-        stretched[: weight * (pmf.shape[1] - 1) + 1 : weight] = pmf[row]
-        product = product * rfft(stretched)
+    product = rfft(pmf[rows], length).prod(axis=0)
     return np.asarray(np.maximum(irfft(product, length)[:width], 0.0))

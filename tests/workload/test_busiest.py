@@ -8,24 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.evaluation.tile_load import round_robin
-from dse.workload.batch import LayerRouting, active_probability, fixed_size_choice
+from dse.workload.batch import LayerRouting, active_probability
 from dse.workload.busiest import TileContents, busiest_tile
 from dse.workload.routing import cap_at_one
+from dse.workload.sampled_steps import fixed_size_choices, step_counts
 
 SEEDS = range(8)
 
 
 def sampled_counts(visits, tokens, draws, seed):
     """(draws, E): visits of each expert in steps of tokens that choose Σ λ different experts each."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng((seed, 77))
+    if np.ptp(visits) > 0:
+        return sum(fixed_size_choices(visits, 8 * draws, generator)[::8].astype(int) for _ in range(tokens))
     n_experts, top_k = len(visits), round(visits.sum())
     counts = np.zeros((draws, n_experts))
-    if np.ptp(visits) == 0:
-        chosen = generator.random((draws, tokens, n_experts)).argpartition(top_k - 1, axis=2)[:, :, :top_k]
-        np.add.at(counts, (np.arange(draws)[:, None, None], chosen), 1)
-        return counts
-    for draw, _ in itertools.product(range(draws), range(tokens)):
-        counts[draw] += fixed_size_choice(visits, generator)
+    chosen = generator.random((draws, tokens, n_experts)).argpartition(top_k - 1, axis=2)[:, :, :top_k]
+    np.add.at(counts, (np.arange(draws)[:, None, None], chosen), 1)
     return counts
 
 
@@ -37,6 +36,14 @@ def separate(n_experts, n_here=None):
 def shared_tiles(n_experts, slices, n_tiles, always=0):
     held = round_robin(np.array([slices] * n_experts + [always] * (always > 0)), n_tiles)
     return TileContents(held[:, :n_experts], held[:, n_experts:].sum(axis=1))
+
+
+def scattered(n_experts, slices, n_tiles):
+    """Slices of every expert on tiles at random, two of one expert on a tile included."""
+    held = np.zeros((n_tiles, n_experts), np.int64)
+    expert = np.random.default_rng(4).permutation(np.repeat(np.arange(n_experts), slices))
+    np.add.at(held, (np.arange(len(expert)) % n_tiles, expert), 1)
+    return TileContents(held, np.zeros(n_tiles, np.int64))
 
 
 GRID = [
@@ -51,16 +58,28 @@ GRID = [
     (2, 1, 16, separate(2)),
     (64, 8, 8, shared_tiles(64, 24, 768)),
     (64, 8, 32, shared_tiles(64, 24, 768)),
-    (64, 8, 16, shared_tiles(64, 24, 700)),
-    (32, 4, 64, shared_tiles(32, 6, 100)),
     (16, 4, 16, shared_tiles(16, 4, 32, always=4)),
+    # the same expert on several tiles
+    (64, 8, 1, shared_tiles(64, 24, 700)),
+    (64, 8, 2, shared_tiles(64, 24, 700)),
+    (64, 8, 16, shared_tiles(64, 24, 700)),
+    (64, 8, 1, shared_tiles(64, 3, 100)),
+    (32, 4, 2, shared_tiles(32, 6, 100)),
+    (32, 4, 16, shared_tiles(32, 6, 100)),
+    (32, 4, 17, shared_tiles(32, 6, 100)),
+    (32, 4, 64, shared_tiles(32, 6, 100)),
+    (64, 8, 32, shared_tiles(64, 24, 10)),
+    (64, 8, 1, scattered(64, 24, 200)),
+    (64, 8, 2, scattered(64, 24, 768)),
+    (64, 8, 8, scattered(64, 24, 768)),
+    (64, 8, 32, scattered(64, 24, 768)),
 ]
+SKEWED = [(1, separate(32)), (16, separate(32)), (1, shared_tiles(32, 6, 100)), (2, shared_tiles(32, 6, 100)),
+          (16, shared_tiles(32, 6, 100)), (24, scattered(32, 6, 40))]  # fmt: skip
 
 
-@pytest.mark.parametrize(("n_experts", "top_k", "tokens", "contents"), GRID)
-def test_busiest_tile_agrees_with_sampling_within_one_per_cent(n_experts, top_k, tokens, contents):
-    visits = np.full(n_experts, top_k / n_experts)
-    draws = max(60, 40_000 // (tokens * n_experts))
+def agrees_with_sampling(visits, tokens, contents, draws):
+    """Whether the mean is within 1 % of 8 seeds, beyond three standard errors of theirs; and the spread within 12 %."""
     per_seed = [sampled_counts(visits, tokens, draws, seed) for seed in SEEDS]
     loads = [(counts @ contents.held.T + tokens * contents.always).max(axis=1) for counts in per_seed]
     means = np.array([load.mean() for load in loads])
@@ -70,11 +89,56 @@ def test_busiest_tile_agrees_with_sampling_within_one_per_cent(n_experts, top_k,
     assert found.std == pytest.approx(np.concatenate(loads).std(), rel=0.12, abs=0.02)
 
 
-def test_skewed_popularity_agrees_with_sampling():
-    visits = cap_at_one(np.arange(1, 33.0) ** -0.8, 4.0)
-    counts = np.concatenate([sampled_counts(visits, 16, 100, seed) for seed in SEEDS])
-    found, largest = busiest_tile(visits, 16, separate(32)), counts.max(axis=1)
-    assert abs(found.mean - largest.mean()) <= 0.01 * largest.mean() + 3 * largest.std() / np.sqrt(len(largest))
+@pytest.mark.parametrize(("n_experts", "top_k", "tokens", "contents"), GRID)
+def test_busiest_tile_agrees_with_sampling_within_one_per_cent(n_experts, top_k, tokens, contents):
+    draws = max(60, 80_000 // (tokens * n_experts))
+    agrees_with_sampling(np.full(n_experts, top_k / n_experts), tokens, contents, draws)
+
+
+@pytest.mark.parametrize(("tokens", "contents"), SKEWED)
+def test_skewed_popularity_agrees_with_sampling(tokens, contents):
+    agrees_with_sampling(cap_at_one(np.arange(1, 33.0) ** -0.8, 4.0), tokens, contents, 600)
+
+
+ARRANGEMENTS = [
+    np.eye(6, dtype=np.int64),  # every expert on its own tile
+    np.eye(6, dtype=np.int64)[:3],  # half of them elsewhere
+    np.diag([1, 2, 1, 2, 1, 2]),  # several slices of one expert on a tile
+    np.eye(2, dtype=np.int64)[[0, 1, 0, 1, 0, 1]].T,  # two tiles of three experts
+    round_robin(np.full(6, 2), 7),
+    round_robin(np.full(6, 3), 4),
+]
+
+
+@pytest.mark.parametrize("tokens", [1, 2])
+@pytest.mark.parametrize("top_k", [1, 2, 3])
+@pytest.mark.parametrize("held", ARRANGEMENTS)
+def test_busiest_of_one_and_two_tokens_by_brute_force(tokens, top_k, held):
+    # brute force over all choices of all tokens, each equally likely
+    choices = [np.isin(np.arange(6), chosen) for chosen in itertools.combinations(range(6), top_k)]
+    steps = [np.sum(step, axis=0) for step in itertools.product(choices, repeat=tokens)]
+    largest = (np.array(steps) @ held.T).max(axis=1)
+    found = busiest_tile(np.full(6, top_k / 6), tokens, TileContents(held, np.zeros(len(held), np.int64)))
+    assert found.mean == pytest.approx(largest.mean(), rel=0.01)
+    assert found.std == pytest.approx(largest.std(), rel=0.03, abs=0.01)
+
+
+def test_an_expert_that_every_token_uses_is_the_busiest():
+    # by hand: expert 0 is used by each of n tokens, and no tile can be visited more often than n times
+    visits = np.array([1.0, *np.full(31, 3 / 31)])
+    for tokens in (1, 2, 7, 40):
+        assert busiest_tile(visits, tokens, separate(32)) == pytest.approx((tokens, 0.0), abs=1e-6)
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 16, 17, 500])
+def test_sampled_steps_have_the_visits_of_the_routing(tokens):
+    visits = np.sort(cap_at_one(np.arange(1, 17.0) ** -0.7, 4.0))
+    counts = step_counts(visits.tobytes(), tokens).astype(float)
+    assert counts.mean(axis=0) == pytest.approx(tokens * visits, rel=0.05)
+    assert counts.var(axis=0) == pytest.approx(tokens * visits * (1 - visits), rel=0.1)
+    assert counts.sum(axis=1) == pytest.approx(4.0 * tokens, rel=1e-6 if tokens <= 16 else 0.05)
+    assert counts.min() >= 0
+    assert counts.max() <= tokens
 
 
 def test_busiest_of_one_token_and_of_none():
@@ -119,10 +183,8 @@ def test_correlated_tokens_agree_with_sampling(correlation):
     visits, tokens, generator = np.full(16, 0.25), 12, np.random.default_rng(5)
     counts = np.zeros((4000, 16))
     for step in range(len(counts)):
-        choice = fixed_size_choice(visits, generator)
-        for _ in range(tokens):
-            alike = generator.random() < correlation
-            counts[step] += choice if alike else fixed_size_choice(visits, generator)
+        choice, *own = fixed_size_choices(visits, 4 * (tokens + 1), generator)[::4]
+        counts[step] = sum(choice.astype(int) if generator.random() < correlation else one for one in own)
     routing = LayerRouting(visits, correlation, None)
     found = routing.busiest(tokens, separate(16))
     assert found.mean == pytest.approx(counts.max(axis=1).mean(), rel=0.012)
