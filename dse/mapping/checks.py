@@ -74,6 +74,7 @@ def check_limits(instance: Instance, choice: Choice, limits: MappingLimits) -> l
     checks = [
         Check(f"capacity[{name}]", float(used[r]), float(instance.capacity[r]), instance.resource_unit(r))
         for r, name in enumerate(instance.resources)
+        if math.isfinite(instance.capacity[r])
     ]
     for name, (measure, unit) in MEASURED.items():
         most = getattr(limits, name)

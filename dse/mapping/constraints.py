@@ -41,9 +41,11 @@ def add_assignment(program: Program, *, with_score: bool) -> None:
 
 
 def add_capacity(program: Program) -> None:
-    """One row per resource that some free block may use."""
+    """One row per limited resource that some free block may use."""
     for resource, name in enumerate(program.instance.resources):
-        add_room(program, f"capacity[{name}]", resource, float(program.instance.capacity[resource]))
+        most = float(program.instance.capacity[resource])
+        if math.isfinite(most):
+            add_room(program, f"capacity[{name}]", resource, most)
 
 
 def add_unit_limits(program: Program, limits: MappingLimits) -> None:

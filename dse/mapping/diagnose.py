@@ -79,7 +79,7 @@ def total_over_capacity(instance: Instance) -> list[Cause]:
     for resource, name in enumerate(instance.resources):
         options = np.flatnonzero((instance.resource == resource) & instance.allowed[free].any(axis=0))
         sizes = instance.units[free[0], options]
-        if len(options) and sizes.min() > 0:
+        if len(options) and sizes.min() > 0 and math.isfinite(room[resource]):
             fits = math.floor(max(room[resource], 0.0) / float(sizes.min()) + 1e-9)
             slots += fits
             remedies.append((name, float(sizes.min()), float(room[resource]) - fits * float(sizes.min())))

@@ -38,6 +38,9 @@ POLISH_S: Final = {True: 10.0, False: 1.0}
 """Whether a program is small → time for which it is solved beyond the gap, to the optimum itself where that is near."""
 EXACT: Final = 1e-9
 """Gap that counts as none."""
+FEASIBLE: Final = 1e-9
+"""By how much a small program may miss a row; HiGHS's own 1e-6 leaves gaps of that size to an optimum that is found."""
+TOLERANCES: Final = ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "mip_feasibility_tolerance")
 WHOLE: Final = 1e-7
 """Distance from a whole number that counts as none."""
 MARGIN: Final = 1e-9
@@ -89,7 +92,11 @@ def loaded_model(task: Task) -> Model:
     relaxation, program = new_solver(task), highs.getLp()
     program.integrality_ = []
     relaxation.passModel(program)
-    return Model(highs, relaxation)
+    model = Model(highs, relaxation)
+    for name in TOLERANCES if len(model.integer) <= SMALL else ():
+        highs.setOptionValue(name, FEASIBLE)
+        relaxation.setOptionValue(name, FEASIBLE)
+    return model
 
 
 def new_solver(task: Task) -> Any:

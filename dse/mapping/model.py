@@ -38,7 +38,7 @@ class Mapping:
     units_used: MappingABC[str, float] = field(default_factory=dict)
     """Group → capacity units in use (crossbars, or bytes)."""
     units_available: MappingABC[str, float] = field(default_factory=dict)
-    """Group → capacity units there are."""
+    """Group → capacity units there are; groups without a limit are left out."""
     binding: tuple[str, ...] = ()
     """Limits without slack, by name."""
     solver: str = ""

@@ -34,7 +34,7 @@ def make_mapping(
     capacity = {
         name: float(instance.capacity[resource_of[group]])
         for group, name in enumerate(instance.groups)
-        if group in resource_of
+        if group in resource_of and np.isfinite(instance.capacity[resource_of[group]])
     }
     binding = [check.limit for check in checks if check.binds and check.is_limit]
     return Mapping(

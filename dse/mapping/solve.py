@@ -29,8 +29,8 @@ from dse.mapping.result import make_mapping
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
 
-EXACT: Final = 1e-9
-"""Gap that counts as none: rounding of sums."""
+EXACT: Final = 1e-6
+"""Gap that counts as none: what the floating-point feasibility of solvers leaves open, as ``checks.TOLERANCE``."""
 WHOLE_BLOCKS: Final = "parts of blocks would keep all limits, whole blocks do not"
 """What is said where the relaxation has a solution and the program has none."""
 POWER_ROUNDS: Final = 6

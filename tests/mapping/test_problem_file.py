@@ -281,3 +281,20 @@ def test_limits_that_only_parts_of_blocks_keep_are_called_so(tmp_path: Path) -> 
     found = {cause.limit: cause for cause in caught.value.causes}
     assert found["max_energy_pj_per_token"].need == pytest.approx(7.0)
     assert found["max_group_load_ns"].need == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("objective", ["sensitivity", "bottleneck"])
+def test_a_group_without_capacity_holds_any_number_of_blocks(objective: str, tmp_path: Path) -> None:
+    record = small()
+    record["objective"] = objective
+    wide = json.loads(json.dumps(record))
+    del record["groups"][0]["capacity_units"]
+    wide["groups"][0]["capacity_units"] = 1e9
+    files = [tmp_path / "free.json", tmp_path / "wide.json"]
+    for file, one in zip(files, (record, wide), strict=True):
+        file.write_text(json.dumps(one))
+    free, bounded = (solve(file) for file in files)
+    # law: no capacity is one that never binds
+    assert free.value == pytest.approx(bounded.value, rel=1e-9)
+    assert set(free.units_available) == {"npu"}
+    assert "Infinity" not in json.dumps(free.to_dict())
