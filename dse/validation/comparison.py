@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 Truth = Literal[
-    "closed form", "other program", "measured silicon", "measured GPU", "published simulation", "published table"
+    "closed form", "other program", "measured silicon", "measured GPU", "published simulation", "published table",
+    "event-driven simulation",
 ]  # fmt: skip
 """What the stated figures come from."""
 Role = Literal["calibrated", "held out"]

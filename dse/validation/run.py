@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dse.validation.chips import compare_chips
 from dse.validation.comparison import Comparison
+from dse.validation.contention import compare_contention, compare_pipelined_contention
 from dse.validation.evaluations import compare_evaluations
 from dse.validation.formulas import compare_areas, compare_printed, compare_regressions
 from dse.validation.machine import compare_machine
@@ -22,6 +23,8 @@ def validate() -> tuple[Comparison, ...]:
         compare_chips(),
         compare_matmul("a100_80g"),
         compare_matmul("mi210_64g"),
+        compare_contention(),
+        compare_pipelined_contention(),
         compare_table2(),
         compare_regressions(),
         compare_printed(),
