@@ -69,7 +69,7 @@ def step_tables(
     """Tables of one kind of step; of a growing context the mean step, whose times are a lower end of the mean time."""
     micro, n_micro = micro_batch(arch, step.workload), at_point(n_micro_batches(arch), point)
     tokens = at_point(micro.tokens_per_step, point)
-    per_token = visits_per_token(step.workload)[[b.kind != "embedding" for b in step.workload.blocks]]
+    per_token = visits_per_token(step.workload, point)[[b.kind != "embedding" for b in step.workload.blocks]]
     visits = (tokens * per_token)[:, None]
     active = active_blocks(step.workload, placeable(step.workload), tokens)[:, None]
 

@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from dse.errors import Problem, SpecError
 from dse.spec.model import Model
+from dse.units import at_point
 from dse.workload.blocks import make_blocks
 from dse.workload.build import Workload
 
@@ -89,15 +90,16 @@ def cap_at_one(popularity: Array, total: float) -> Array:
             return np.ones_like(popularity)
 
 
-def visits_per_token(workload: Workload) -> Array:
-    """Expected visits λ per token of every block, in the order of ``workload.blocks``.
+def visits_per_token(workload: Workload, point: int = 0) -> Array:
+    """Expected visits λ per token of every block of one design, in the order of ``workload.blocks``.
 
     Dense blocks 1; the head in prefill 1/prompt (it runs once per prompt); the embedding 0: a look-up.
     """
     places, scenario = block_places(workload.model), workload.scenario
     visits = np.ones(len(places.kinds))
     visits[places.kinds == "embedding"] = 0.0
-    visits[places.kinds == "head"] = 1 / float(np.max(scenario.prompt_tokens)) if scenario.phase == "prefill" else 1.0
+    per_prompt = scenario.phase == "prefill"
+    visits[places.kinds == "head"] = 1 / at_point(scenario.prompt_tokens, point) if per_prompt else 1.0
     visits[places.experts] = expert_visits(workload)[places.rows, places.numbers]
     return visits
 

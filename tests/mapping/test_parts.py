@@ -1,10 +1,12 @@
 """Limits, pools, and the convex hull of stage times on their own."""
 
+from dataclasses import fields
 from itertools import permutations
 
 import numpy as np
 import pytest
 
+from dse import cost_table, load_architecture, load_workload
 from dse.errors import SpecError
 from dse.mapping.instance import Instance, make_instance, option_score_matrix
 from dse.mapping.limits import MappingLimits, read_limits, with_calibrated_limit
@@ -27,6 +29,34 @@ def make(
         option_scores(score_blocks(workload, "random"), workload, arch), workload, costs
     )
     return make_instance(costs, workload, arch, score=score, listed=listed)
+
+
+PROMPTS = [16.0, 64.0, 1024.0]
+
+
+@pytest.mark.parametrize("phase", ["prefill", "generate"])
+@pytest.mark.parametrize("point", range(len(PROMPTS)))
+def test_a_prompt_length_alone_has_the_costs_of_the_same_one_inside_a_sweep(phase: str, point: int) -> None:
+    given = {"prefill": {}, "generate": {"scenario.new_tokens": 4}}[phase]
+    workload = load_workload("olmoe", {"scenario.phase": phase, "scenario.prompt_tokens": 8, **given})
+    arch = load_architecture("server_pcm3d_lumped")
+    swept = workload.with_values({"scenario.prompt_tokens": PROMPTS})
+    alone = workload.with_values({"scenario.prompt_tokens": PROMPTS[point]})
+    one, of_many = (
+        make_instance(costs, load, arch, score=score, listed=listed, point=at)
+        for load, at in ((alone, 0), (swept, point))
+        for costs in (cost_table(arch, load),)
+        for score, listed in (option_score_matrix(option_scores(score_blocks(load), load, arch), load, costs),)
+    )
+    # by hand: the head runs once per prompt, so n λ = batch · prompt / prompt visits in a prefill step
+    steps = {"prefill": 1.0, "generate": 5.0}[phase]
+    assert of_many.visits[of_many.kinds.index("head")] == pytest.approx(steps * float(workload.scenario.batch))
+    tables = (one, *one.steps), (of_many, *of_many.steps)
+    for mine, other in zip(*tables, strict=True):
+        for field in fields(mine):
+            value = getattr(mine, field.name)
+            if isinstance(value, np.ndarray | float):
+                assert getattr(other, field.name) == pytest.approx(value, rel=1e-12), field.name
 
 
 def pools_of(instance: Instance, *, with_costs: bool) -> tuple[Pool, ...]:
