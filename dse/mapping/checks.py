@@ -102,7 +102,7 @@ def check_budgets(instance: Instance, choice: Choice, limits: MappingLimits) -> 
     if limits.max_digital_experts is not None:
         checks.append(Check("max_digital_experts", count, limits.max_digital_experts, "experts"))
     if limits.max_digital_experts_per_layer is not None:
-        most = float(np.bincount(instance.layer[digital], minlength=1).max())
+        most = float(np.bincount(instance.layer[digital & (instance.layer >= 0)], minlength=1).max())
         checks.append(Check("max_digital_experts_per_layer", most, limits.max_digital_experts_per_layer, "experts"))
     wanted = limits.n_digital(int(instance.is_expert.sum()))
     if wanted is not None:

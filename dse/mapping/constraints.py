@@ -88,6 +88,8 @@ def add_budgets(program: Program, limits: MappingLimits) -> None:
     if limits.max_digital_experts_per_layer is not None:
         most = math.floor(limits.max_digital_experts_per_layer)
         for layer, terms in by_layer.items():
+            if layer < 0:
+                continue
             own = float((pinned & (instance.layer == layer)).sum())
             meaning = Meaning(float(most), "experts", 1.0, own)
             program.add_limit(f"max_digital_experts_per_layer[{layer}]", terms, "<=", most - own, meaning=meaning)

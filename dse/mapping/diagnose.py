@@ -14,7 +14,7 @@ from dse.errors import Cause
 from dse.mapping.child import solve_model
 from dse.mapping.constraints import fixed_units
 from dse.mapping.instance import Indices, Instance
-from dse.mapping.limits import MappingLimits
+from dse.mapping.limits import PAIRS, MappingLimits
 from dse.mapping.pools import fixed_choice
 from dse.mapping.problem import MappingProblem, build_program
 from dse.units import BITS
@@ -112,11 +112,11 @@ def budget_causes(instance: Instance, limits: MappingLimits) -> list[Cause]:
         if most is not None and len(must) > most:
             fix = f"{name} of {len(must)} experts, or fewer experts pinned to digital units"
             causes.append(Cause(name, float(len(must)), float(most), "experts", names_of(instance, must), fix))
-    per_layer = limits.max_digital_experts_per_layer
-    if per_layer is not None and len(must):
-        counts = np.bincount(instance.layer[must])
+    per_layer, layers = limits.max_digital_experts_per_layer, instance.layer[must]
+    if per_layer is not None:
+        counts = np.bincount(layers[layers >= 0], minlength=1)
         if counts.max() > per_layer:
-            worst = must[instance.layer[must] == counts.argmax()]
+            worst = must[layers == counts.argmax()]
             fix = f"max_digital_experts_per_layer {counts.max()}, or fewer experts of layer {counts.argmax()} pinned"
             name = "max_digital_experts_per_layer"
             causes.append(Cause(name, float(counts.max()), per_layer, "experts", names_of(instance, worst), fix))
@@ -160,7 +160,7 @@ def diagnose(problem: MappingProblem, *, time_limit_s: float, seed: int) -> list
 def family(row: str) -> str:
     """The limit that a row belongs to: those of layers and pairs are one limit, those of groups one each."""
     name = row.partition("[")[0]
-    return name if name in ("max_digital_experts_per_layer", "together", "apart") else row
+    return name if name in ("max_digital_experts_per_layer", *PAIRS) else row
 
 
 def with_company(cause: Cause, limits: Sequence[str]) -> Cause:
@@ -179,10 +179,11 @@ def least_changes(
     answer = solve_model(program.write, time_limit_s=time_limit_s, gap=gap, seed=seed)
     if not answer.values:
         return None
-    worst: dict[str, Cause] = {}
-    for slack in program.slack:
-        missed = answer.values.get(slack.variable.name, 0.0)
-        if missed <= 1e-7:
+    missed_by = [(slack, answer.values.get(slack.variable.name, 0.0)) for slack in program.slack]
+    rows = dict.fromkeys(slack.name for slack, missed in missed_by if missed > 1e-7)
+    worst = {name: pairs_cause(name, own) for name in PAIRS if (own := [row for row in rows if family(row) == name])}
+    for slack, missed in missed_by:
+        if missed <= 1e-7 or family(slack.name) in PAIRS:
             continue
         name, limit, unit = family(slack.name), slack.meaning.limit, slack.meaning.unit
         reached = slack.reached(missed)
@@ -192,6 +193,14 @@ def least_changes(
         if name not in worst or cause.short_by > worst[name].short_by:
             worst[name] = cause
     return worst
+
+
+def pairs_cause(name: str, rows: Sequence[str]) -> Cause:
+    """Pairs of blocks that cannot be kept together or apart."""
+    pairs = [row.removeprefix(f"{name}[").removesuffix("]") for row in rows]
+    noun = "pair" if len(pairs) == 1 else "pairs"
+    said = " and ".join(f"({pair})" for pair in pairs)
+    return Cause(name, float(len(pairs)), 0.0, "broken pairs", f"the {noun} {said}", f"{name} without {said} would do")
 
 
 def relaxed(instance: Instance, name: str, reached: float, unit: str) -> str:
@@ -209,8 +218,6 @@ def named_blocks(instance: Instance, row: str) -> str:
         return names_of(instance, np.flatnonzero(on_it.any(axis=1)))
     if name == "max_digital_experts_per_layer":
         return f"the experts of layer {inside}"
-    if name in ("together", "apart"):
-        return f"the pair {inside}"
     return "all placements that keep the other limits"
 
 

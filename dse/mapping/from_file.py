@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -43,13 +44,24 @@ def problem_from_file(loaded: LoadedProblem) -> MappingProblem:
         problems += mistakes
     if problems:
         raise SpecError(problems)
-    goal = read_goal(spec.objective, weights=spec.weights, order=spec.order, slack=spec.slack)
+    try:
+        goal = read_goal(spec.objective, weights=spec.weights, order=spec.order, slack=spec.slack)
+        limits = file_limits(spec.limits)
+        instance = arrays(spec.blocks, spec.groups, options_of, link_costs(loaded))
+        require_known_names(instance, limits)
+    except SpecError as error:
+        raise SpecError([placed(loaded, problem) for problem in error.problems]) from None
     if "sensitivity" in goal.metrics or spec.limits.max_sensitivity is not None:
         require_scores(loaded)
-    limits = file_limits(spec.limits)
-    instance = arrays(spec.blocks, spec.groups, options_of, link_costs(loaded))
-    require_known_names(instance, limits)
     return MappingProblem(instance=instance, goal=goal, limits=limits)
+
+
+def placed(loaded: LoadedProblem, problem: Problem) -> Problem:
+    """A mistake with its place in the file, found by its path."""
+    if problem.file:
+        return problem
+    steps = re.split(r"[.\[]", problem.path.partition("]")[0])
+    return dataclasses.replace(loaded.problem(problem.message, *steps), path=problem.path)
 
 
 def repeated_names(loaded: LoadedProblem) -> list[Problem]:
@@ -174,6 +186,16 @@ def link_costs(loaded: LoadedProblem) -> Callable[[ProblemBlock, str], tuple[flo
         for name in die.link
         if name not in names
     ]
+    for what, listed in (
+        ("die", [(die.name, die.name) for die in dies]),
+        ("group", [(name, die.name) for die in dies for name in die.groups]),
+        ("layer", [(str(layer), die.name) for die in dies for layer in die.layers]),
+    ):
+        first: dict[str, str] = {}
+        for name, die_name in listed:
+            if first.setdefault(name, die_name) != die_name or (what == "die" and listed.count((name, die_name)) > 1):
+                message = f"{what} {name} stands on two dies; keep it on one"
+                problems.append(loaded.problem(message, "limits", "dies", die_name))
     if problems:
         raise SpecError(problems)
     die_of = {group: die.name for die in dies for group in die.groups}

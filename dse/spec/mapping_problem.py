@@ -10,7 +10,10 @@ from pydantic import Field
 
 from dse.spec.quantity import CONFIG, Number
 
-Amount = Annotated[float, Number(ge=0)]
+LARGEST = 1e30
+"""Largest number: beyond it solvers lose every other one beside it."""
+Amount = Annotated[float, Number(ge=0, le=LARGEST)]
+Score = Annotated[float, Number(ge=-LARGEST, le=LARGEST)]
 AtLeastOne = Annotated[int, Number(ge=1, integer=True)]
 PerGroup = Mapping[str, Amount]
 Pair = Annotated[tuple[str, ...], Field(min_length=2, max_length=2)]
@@ -56,7 +59,7 @@ class ProblemOption:
     """Energy per token [pJ]."""
     busy_ns_per_token: Amount = 0.0
     """Work of the group per token, before it is shared by its cores [ns]."""
-    sensitivity: Annotated[float, Number()] = 0.0
+    sensitivity: Score = 0.0
     """What the option adds to the sensitivity; no noise factor is applied."""
 
 
@@ -74,7 +77,7 @@ class ProblemBlock:
     """``expert`` counts in limits on experts."""
     visits_per_token: Amount | None = None
     """Uses per token; multiplies the costs of links between dies."""
-    sensitivity: Annotated[float, Number()] | Mapping[str, Annotated[float, Number()]] | None = None
+    sensitivity: Score | Mapping[str, Score] | None = None
     """Score on analog groups, one number or one for each group."""
     units: PerGroup = field(default_factory=dict)
     """Group → capacity units."""

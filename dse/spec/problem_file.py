@@ -67,6 +67,9 @@ def load_problem(name: str | Path) -> LoadedProblem:
         record = json.loads(text, object_pairs_hook=without_repeats)
     except (json.JSONDecodeError, KeyError):
         record = None
+    except (RecursionError, ValueError):
+        message = "expected a mapping problem (got lists within lists, or a number of thousands of digits)"
+        raise SpecError([Problem(message, file=path)]) from None
     if isinstance(record, dict) and "instances" in record:
         record, index = one_of(record, wanted, path)
     digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()

@@ -178,7 +178,9 @@ def _message(error: ErrorDetails, spot: _Spot) -> str | None:
         case "union_tag_invalid" | "union_tag_not_found":
             return _tag_message(spot)
         case "too_short":
-            return None if spot.node.value else "needs at least one entry"
+            least, given = int(context["min_length"]), spot.node.value
+            few = not given or (isinstance(given, list) and len(given) < least)
+            return f"needs at least {'one entry' if least == 1 else f'{least} entries'}" if few else None
         case "dataclass_type":
             is_path = spot.kind.is_text and isinstance(spot.node.value, str)
             return None if is_path else f"must be {'a path or ' if spot.kind.is_text else ''}a mapping {got}"

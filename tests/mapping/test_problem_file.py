@@ -224,6 +224,66 @@ def test_every_mistake_is_named_with_its_place(change: Any, message: str, tmp_pa
     assert message in broken(tmp_path, change)
 
 
+PAIR = ["layers.0.experts.0", "layers.0.experts.1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "message"),
+    [
+        (lambda r: r.update(weights={"foo": 1.0}), '"foo"', "unknown metric"),
+        (lambda r: r.update(limits={"max_blocks": {"gpu": 1}}), '"gpu"', "unknown name"),
+        (lambda r: r.update(limits={"together": [["a", "b"]]}), '"together"', "no block of that name"),
+        (lambda r: r.update(limits={"apart": [["a"]]}), "[", "limits.apart[0]: needs at least 2 entries"),
+        (
+            lambda r: r.update(limits={"together": [PAIR], "apart": [PAIR]}),
+            '"limits"',
+            "asked to be together and apart",
+        ),
+        (lambda r: r.update(limits={"dies": [{"name": "d", "groups": ["npu"]}] * 2}), "{", "die d stands on two dies"),
+        (lambda r: r.update(limits={"max_sensitivity": 1e40}), '"max_sensitivity"', "must be at most 1e+30"),
+    ],
+)
+def test_names_and_limits_that_do_not_fit_have_their_place(change: Any, key: str, message: str, tmp_path: Path) -> None:
+    text = broken(tmp_path, lambda r: (r.update(format=2, limits={}), change(r)))
+    line = (tmp_path / "p.json").read_text().splitlines()[int(text.split("p.json:")[1].split(":")[0]) - 1]
+    assert message in text
+    assert line.strip().startswith(key)
+
+
+@pytest.mark.parametrize("text", ["[" * 5000 + "]" * 5000, '{"format": 1' + "0" * 5000 + "}"])
+def test_a_file_that_python_cannot_hold_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(SpecError, match="expected a mapping problem"):
+        load_problem(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_experts_outside_the_layers_count_in_no_layer(most: int, tmp_path: Path) -> None:
+    record = small()
+    for block in record["blocks"]:
+        del block["layer"]
+    record |= {"objective": "sensitivity", "limits": {"max_digital_experts_per_layer": most}}
+    (tmp_path / "p.json").write_text(json.dumps(record))
+    # brute force over all options, without the limit
+    assert solve(tmp_path / "p.json").value == pytest.approx(best_value(small() | {"limits": {}}, {"sensitivity": 1.0}))
+
+
+def test_pairs_that_no_placement_keeps_are_named(tmp_path: Path) -> None:
+    record = dict(
+        known("two_analog_groups"), format=2, limits={"together": [PAIR, ["layers.1.experts.0", "layers.1.experts.1"]]}
+    )
+    record["blocks"] = json.loads(json.dumps(record["blocks"]))
+    for name, group in zip(PAIR, ("pcm", "npu"), strict=True):
+        next(block for block in record["blocks"] if block["name"] == name)["allowed_groups"] = [group]
+    (tmp_path / "p.json").write_text(json.dumps(record))
+    with pytest.raises(InfeasibleError) as caught:
+        solve(tmp_path / "p.json")
+    (cause,) = caught.value.causes
+    # by hand: the first pair is pinned to two groups, the second one is free
+    assert (cause.limit, cause.need, cause.have) == ("together", 1, 0)
+    assert cause.blocks == "the pair (layers.0.experts.0, layers.0.experts.1)"
+
+
 def test_mistakes_stand_with_line_and_column(tmp_path: Path) -> None:
     text = broken(tmp_path, lambda r: first(r)["units"].update(pcm=-1))
     line = (tmp_path / "p.json").read_text().splitlines().index('    "pcm": -1,') + 1
