@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from dse.spec.analog_core import AnalogCore
 from dse.spec.core_cost import ComponentsCost
 from dse.units import Quantity
 
+Banded = Literal["energy", "time", "area"]
+"""What a band is stated for."""
 UNCALIBRATED: Final = 3.0
 """Formulas alone: half of the surveyed converters lie within this factor of the regression's median."""
 AT_A_POINT: Final = 1.05
@@ -23,29 +26,34 @@ PER_E_FOLD: Final = 0.15
 SETTINGS: Final = (
     "rows_used", "cols_used", "phases", "dac_bits", "adc_bits", "adc_per_tile", "supply", "node", "rows", "cols",
 )  # fmt: skip
+STATED_BY: Final[Mapping[Banded, tuple[str, ...]]] = {
+    "energy": ("energy_pj", "power_mw", "tops_per_w"), "time": ("time_ns", "tops"), "area": ("area_mm2",),
+}  # fmt: skip
+"""Quantity → the figures of a calibration point that state it."""
 
 
-def energy_band_factor(
-    core: AnalogCore, rows_used: Quantity | None = None, cols_used: Quantity | None = None
+def band_factor(
+    core: AnalogCore, quantity: Banded, rows_used: Quantity | None = None, cols_used: Quantity | None = None
 ) -> Quantity:
-    """Factor either way within which the energy of a product is taken to lie [-].
+    """Factor either way within which energy or time of a product, or the area of the tile, is taken to lie [-].
 
     1.05 at a published point, elsewhere ``1.1·exp(0.15·d)``, at most 3, with d the sum over the settings of
-    |ln(setting / setting of the nearest published point)|: a figure is as good as its published point there, and loses
-    with the distance from it. 3 without calibration; 1 for a core known by totals or a table, whose spread stands with
-    its values. Assumed, not fitted.
+    |ln(setting / setting of the nearest point that states the quantity)|: a figure is as good as its published point
+    there, and loses with the distance from it. 3 where no point states it; 1 for a core known by totals or a table,
+    whose spread stands with its values. Assumed, not fitted.
     """
     cost = core.cost
     if not isinstance(cost, ComponentsCost):
         return 1.0
     if cost.band_factor is not None:
         return cost.band_factor
-    if not cost.calibration:
+    stating = [p for p in cost.calibration if any(getattr(p, name) is not None for name in STATED_BY[quantity])]
+    if not stating:
         return UNCALIBRATED
     at = point_of_core(
         core, cost, core.rows if rows_used is None else rows_used, core.cols if cols_used is None else cols_used
     )
-    away = [distance(at, point_of_calibration(core, cost, given)) for given in cost.calibration]
+    away = [distance(at, point_of_calibration(core, cost, given)) for given in stating]
     nearest = np.minimum.reduce(np.broadcast_arrays(*away))
     factor: Quantity = np.where(nearest == 0, AT_A_POINT, np.minimum(AWAY * np.exp(PER_E_FOLD * nearest), UNCALIBRATED))
     return factor

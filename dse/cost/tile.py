@@ -110,27 +110,30 @@ class Tile:
 
     def time_ns(self, cost: ComponentsCost, cols_used: Quantity) -> Quantity:
         """Time of one product of a core of components [ns]; it does not depend on the rows."""
-        return time_at(cost, point_of_core(self.core, cost, self.core.rows, cols_used), self.extra)
+        return cost.time_factor * time_at(cost, point_of_core(self.core, cost, self.core.rows, cols_used), self.extra)
 
     def parts_pj(self, cost: ComponentsCost, use: Use) -> dict[str, Quantity]:
         """Part → energy of the products of a core of components [pJ]."""
         at = point_of_core(self.core, cost, self.core.rows, self.core.cols)
         parts = energy_at(self.core, cost, at, self.extra, use)
-        return {name: value for name, value in parts.items() if name not in OPTIONAL_PARTS or np.any(value)}
+        factor = cost.energy_factor
+        return {name: factor * value for name, value in parts.items() if name not in OPTIONAL_PARTS or np.any(value)}
 
     def time_parts_ns(self, cols_used: Quantity) -> dict[str, Quantity]:
         """Part → time of one product [ns]; they add up where conversion waits for the pulse, else the longer counts."""
         cost = self.core.cost
         if not isinstance(cost, ComponentsCost):
             return {"product": self.mvm(self.core.rows, cols_used).latency_ns}
-        return time_parts_at(cost, point_of_core(self.core, cost, self.core.rows, cols_used), self.extra)
+        parts = time_parts_at(cost, point_of_core(self.core, cost, self.core.rows, cols_used), self.extra)
+        return {name: cost.time_factor * value for name, value in parts.items()}
 
     def area_parts_mm2(self) -> dict[str, Quantity]:
         """Part → area of the tile [mm²]."""
         cost = self.core.cost
         if not isinstance(cost, ComponentsCost):
             return {"tile": cost.tile_area_mm2}
-        return area_at(cost, point_of_core(self.core, cost, self.core.rows, self.core.cols), self.extra)
+        parts = area_at(cost, point_of_core(self.core, cost, self.core.rows, self.core.cols), self.extra)
+        return {name: cost.area_factor * value for name, value in parts.items()}
 
 
 def tile_of(core: AnalogCore) -> Tile:

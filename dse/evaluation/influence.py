@@ -33,6 +33,8 @@ NO_COST: Final = re.compile(r"\.device\.|\.range\.|\.seed$|time_since_programmin
 """Inputs that change accuracy and no cost."""
 SETTING: Final = re.compile(r"\.(calibration|points)\.\d+\.(?!energy|time|area|power|tops)")
 """Settings at which a figure was published or a table has a point: facts of the source, no values of the design."""
+BAND_FACTOR: Final = re.compile(r"\.cost\.(energy|time|area)_factor$")
+"""Factors that are no inputs of a design while they are 1."""
 ROUNDING: Final = 1e-12
 
 
@@ -82,6 +84,7 @@ def numeric_inputs(arch: Architecture, workload: Workload) -> dict[str, float]:
         and value
         and not NO_COST.search(path)
         and not SETTING.search(path)
+        and not (value == 1 and BAND_FACTOR.search(path))
     }
 
 

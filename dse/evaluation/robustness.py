@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dse.cost.table import CostTable, cost_table
 from dse.errors import InfeasibleError, SpecError, TimeLimitError
 from dse.evaluation.influence import influence
-from dse.evaluation.uncertainty import BAND, SIGMAS, Spread, sampled_values, stated_spreads
+from dse.evaluation.uncertainty import SIGMAS, Spread, sampled_values, stated_spreads
 from dse.mapping.goal import Goal
 from dse.mapping.limits import MappingLimits
 from dse.mapping.model import Mapping
@@ -83,8 +83,7 @@ def choice_robustness(
     """Solves a mapping problem again for drawn scores and costs.
 
     Scores are drawn block by block, and every input of the architecture that states a spread once for the whole
-    machine, from log-normal laws as in ``uncertainty``; the band of a core's model multiplies the
-    energy of its options.
+    machine, from log-normal laws as in ``uncertainty``, the bands of a core's model among them.
 
     Args:
         arch: architecture of one design.
@@ -119,7 +118,7 @@ def choice_robustness(
         problem = mapping_problem(
             costs, option_scores, workload, arch, goal=goal, limits=limits, pins=pins, point=sample
         )
-        problem = drawn_problem(problem, values, sample, score_spread, generator)
+        problem = drawn_problem(problem, score_spread, generator)
         left_s = (time_limit_s - (time.monotonic() - begin)) / (n_samples - sample)
         try:
             choice = solve_problem(problem, time_limit_s=max(left_s, 0.2), gap=gap, seed=seed).best.choice
@@ -150,28 +149,15 @@ def choice_robustness(
 
 def sampled_costs(arch: Architecture, workload: Workload, values: MappingABC[str, Array], n_samples: int) -> CostTable:
     """Costs with one design point per sample."""
-    inputs = {path: drawn for path, drawn in values.items() if not path.endswith(BAND)}
-    if not inputs:
+    if not values:
         batch = np.full(n_samples, float(workload.scenario.batch))
         return cost_table(arch, workload.with_values({"scenario.batch": batch}))
-    return cost_table(arch.with_values(inputs), workload)
+    return cost_table(arch.with_values(values), workload)
 
 
-def drawn_problem(
-    problem: MappingProblem,
-    values: MappingABC[str, Array],
-    sample: int,
-    score_spread: float,
-    generator: np.random.Generator,
-) -> MappingProblem:
-    """The problem with drawn scores, and energies within the bands of the cores' models."""
+def drawn_problem(problem: MappingProblem, score_spread: float, generator: np.random.Generator) -> MappingProblem:
+    """The problem with drawn scores."""
     instance = problem.instance
     sigma = np.log1p(score_spread) / SIGMAS
     score = instance.score * np.exp(sigma * generator.standard_normal(len(instance.names)))[:, None]
-    factor = np.ones(len(instance.options))
-    for path, drawn in values.items():
-        if path.endswith(BAND):
-            own = [path.startswith(f"analog_cores.{option.group}") for option in instance.options]
-            factor[own] = drawn[sample]
-    drawn_instance = dataclasses.replace(instance, score=score, energy_pj=instance.energy_pj * factor)
-    return dataclasses.replace(problem, instance=drawn_instance)
+    return dataclasses.replace(problem, instance=dataclasses.replace(instance, score=score))

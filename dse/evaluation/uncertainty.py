@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dse.cost.band import energy_band_factor
-from dse.cost.crossbar_components import COMPONENTS
+from dse.cost.band import Banded, band_factor
+from dse.cost.tile import tile_of
 from dse.evaluation.influence import ROUNDING, Influence, evaluate_with, influence, origin_at
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
@@ -31,8 +30,6 @@ METRICS: Final = (
 SIGMAS: Final = 1.959963984540054
 """Standard deviations of a normal law that hold 95 % of it."""
 INTERVAL: Final = (0.025, 0.975)
-BAND: Final = " (band of the model)"
-"""Ends the name of an input that no file states: how far the energy model of a core may be off."""
 
 
 class Spread(NamedTuple):
@@ -147,10 +144,11 @@ def stated_spreads(
     The ends of a spread are kept inside the bounds of the field.
     """
     spreads, unstated = model_bands(arch), []
+    bands = {spread.path for spread in spreads}
     effective = effective_inputs(found)
     for path, nominal, _ in found.changes:
         origin = origin_at(arch, workload, path)
-        if origin is None or path not in effective:
+        if origin is None or path not in effective or path in bands:
             continue
         bounds = number_at(workload if is_of_workload(path) else arch, path)
         if not origin.spread_fraction:
@@ -195,29 +193,24 @@ def sampled_values(spreads: Sequence[Spread], n_samples: int, seed: int) -> dict
 def metric_table(
     arch: Architecture, workload: Workload, mapping: Mapping, values: MappingABC[str, Array], n_rows: int
 ) -> pd.DataFrame:
-    """One row per design point, one column per metric; bands multiply the parts of the energy that they are for."""
-    inputs = {path: value for path, value in values.items() if not path.endswith(BAND)}
+    """One row per design point, one column per metric."""
     batch = np.full(n_rows, float(workload.scenario.batch))
-    evaluation = evaluate_with(arch, workload, mapping, {"scenario.batch": batch, **inputs})
-    parts = {
-        part: energy * values.get(band_path(part.group), 1.0) if part.component in COMPONENTS else energy
-        for part, energy in evaluation.energy_parts_pj.items()
-    }
-    banded = dataclasses.replace(evaluation, energy_parts_pj=parts)
-    return pd.DataFrame({m: np.broadcast_to(np.asarray(getattr(banded, m), np.float64), (n_rows,)) for m in METRICS})
-
-
-def band_path(core: str) -> str:
-    """What the band of the energy model of a core is called among the inputs."""
-    return f"analog_cores.{core}.cost{BAND}"
+    evaluation = evaluate_with(arch, workload, mapping, {"scenario.batch": batch, **values})
+    found = {m: np.asarray(getattr(evaluation, m), np.float64) for m in METRICS}
+    return pd.DataFrame({metric: np.broadcast_to(value, (n_rows,)) for metric, value in found.items()})
 
 
 def model_bands(arch: Architecture) -> list[Spread]:
-    """The band of each core that is costed by components: a factor on its energy, beside the spreads of its inputs."""
-    bands = {core.name: at_point(energy_band_factor(core)) for core in arch.analog_cores}
-    return [
-        Spread(band_path(name), 1.0, factor - 1, 1 / factor, factor) for name, factor in bands.items() if factor > 1
-    ]
+    """The bands of each core that is costed by components: factors on its energy, its time and its area."""
+    found = []
+    for core in arch.analog_cores:
+        for quantity in get_args(Banded):
+            factor = at_point(band_factor(core, quantity))
+            path = f"analog_cores.{core.name}.cost.{quantity}_factor"
+            if factor > 1 and (quantity != "area" or sum(tile_of(core).area_parts_mm2().values(), 0.0) > 0):
+                nominal = at_point(getattr(core.cost, f"{quantity}_factor"))
+                found.append(Spread(path, nominal, factor - 1, nominal / factor, nominal * factor))
+    return found
 
 
 def extremes(

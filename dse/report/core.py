@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
-from dse.cost.band import energy_band_factor
+from dse.cost.band import Banded, band_factor
 from dse.cost.calibration import free_parameters, residuals
 from dse.cost.datasheet import core_datasheet
 from dse.cost.tile import tile_of
@@ -19,8 +19,11 @@ from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.core_cost import ComponentsCost, LumpedCost
 from dse.units import at_point, unit_of
 
-BANDED: Final = ("mvm_energy_pj", "mvm_latency_ns", "power_mw", "tops", "tops_per_w")
-"""Figures that the band is stated for, each for itself."""
+BANDED: Final[dict[str, Banded]] = {
+    "mvm_energy_pj": "energy", "power_mw": "energy", "tops_per_w": "energy",
+    "mvm_latency_ns": "time", "tops": "time", "area_mm2": "area",
+}  # fmt: skip
+"""Figure → the band that it has, each for itself."""
 
 
 def core_document(
@@ -39,7 +42,8 @@ def core_document(
     mvm = tile.mvm(rows, cols)
     figures = {name: at_point(value) for name, value in dataclasses.asdict(sheet).items()}
     without_area = dict.fromkeys(("area_mm2", "tops_per_mm2")) if not figures["area_mm2"] else {}
-    factor = at_point(energy_band_factor(core, rows, cols))
+    factors = {quantity: at_point(band_factor(core, quantity, rows, cols)) for quantity in get_args(Banded)}
+    bands = {name: factors[quantity] for name, quantity in BANDED.items() if figures[name]}
     return {
         "core": core.name,
         "model": core.cost.model,
@@ -52,9 +56,10 @@ def core_document(
         "parts_ns": {part: at_point(value) for part, value in tile.time_parts_ns(cols).items()},
         "parts_mm2": {part: at_point(value) for part, value in tile.area_parts_mm2().items()},
         "band": {
-            "factor": factor,
-            "low": {name: figures[name] / factor for name in BANDED},
-            "high": {name: figures[name] * factor for name in BANDED},
+            "factor": factors["energy"],
+            **{f"{quantity}_factor": factor for quantity, factor in factors.items()},
+            "low": {name: figures[name] / factor for name, factor in bands.items()},
+            "high": {name: figures[name] * factor for name, factor in bands.items()},
         },
         "calibration": calibration_document(arch, core),
         "converters": converters_document(core),
@@ -133,10 +138,9 @@ def calibration_text(document: dict[str, Any]) -> str:
     """Calibration and band; one line for a core that is not calibrated."""
     if document["model"] != "components":
         return ""
-    low, high = (quantity_text(document["band"][end]["mvm_energy_pj"], "pj") for end in ("low", "high"))
     given = document["calibration"]
     if given is None:
-        return f"\n\nnot calibrated: formulas alone; energy between {low} and {high}"
+        return f"\n\nnot calibrated: formulas alone\n{bands_text(document)}"
     free = "; ".join(f"{key.partition('_')[0]}: {', '.join(names)}" for key, names in given["free"].items() if names)
     rows = [
         [f"point {p['point']}", p["quantity"], f"{p['stated']:.6g}", f"{p['predicted']:.6g}",
@@ -145,4 +149,15 @@ def calibration_text(document: dict[str, Any]) -> str:
     ]  # fmt: skip
     said = f"\n\ncalibrated ({free})\n"
     said += align(rows, ["", "quantity", "stated", "calibrated", "error"], right={2, 3, 4})
-    return said + f"\nenergy between {low} and {high} (x {document['band']['factor']:.3g} either way)"
+    return f"{said}\n{bands_text(document)}"
+
+
+def bands_text(document: dict[str, Any]) -> str:
+    """Between what energy, time and area are taken to lie."""
+    rows = []
+    for name, quantity in (("mvm_energy_pj", "energy"), ("mvm_latency_ns", "time"), ("area_mm2", "area")):
+        if name in document["band"]["low"]:
+            ends = (quantity_text(document["band"][end][name], name.rsplit("_", 1)[-1]) for end in ("low", "high"))
+            factor = f"(x {document['band'][f'{quantity}_factor']:.3g} either way)"
+            rows.append([f"{quantity} between", next(ends), "and", next(ends), factor])
+    return align(rows, right={1, 3})

@@ -117,7 +117,14 @@ class ComponentsCost:
     voltage: VoltageScaling = field(default_factory=VoltageScaling)
     """How energy and time change with the supply voltage."""
     band_factor: Annotated[Quantity, Number(ge=1)] | None = None
-    """Factor either way within which the energy lies; absent: 3 without calibration, else by the distance to it."""
+    """Factor either way within which energy, time and area lie, each for itself; absent: 3 for what no calibration
+    point states, else by the distance to the points that state it."""
+    energy_factor: Positive = 1.0
+    """Factor on the energy of a product, after calibration: how far a what-if or the band takes it off."""
+    time_factor: Positive = 1.0
+    """Factor on the time of a product, after calibration."""
+    area_factor: Positive = 1.0
+    """Factor on the area of the tile, after calibration."""
     free: FreeParameters = field(default_factory=FreeParameters)
     """What calibration determines."""
     calibration: tuple[CalibrationPoint, ...] = ()

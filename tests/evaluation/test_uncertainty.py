@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from dse import evaluate, load_architecture, load_workload, rule_mapping, score_blocks, uncertainty
+from dse.cost.band import AT_A_POINT, UNCALIBRATED, band_factor
+from dse.cost.crossbar_components import COMPONENTS
+from dse.cost.tile import tile_of
 from dse.evaluation.uncertainty import METRICS
 
 
-def design(architecture="server_pcm3d_lumped", workload="olmoe", fraction=0.25):
-    arch, loaded = load_architecture(architecture), load_workload(workload)
+def design(architecture="server_pcm3d_lumped", workload="olmoe", fraction=0.25, overrides=None):
+    arch, loaded = load_architecture(architecture, overrides or {}), load_workload(workload)
     return (
         arch,
         loaded,
@@ -84,14 +87,48 @@ def test_the_tornado_is_one_input_at_a_time(server):
     assert rows["change_fraction"].is_monotonic_decreasing
 
 
-def test_the_band_of_a_component_model_moves_the_energy_of_its_tiles_only():
-    arch, workload, mapping = design("hermes_2d_components", "tiny_moe", 0.9)
-    found = uncertainty(with_spreads(arch, {}), workload, mapping, n_samples=512)
-    (band,) = [spread for spread in found.spreads if "band" in spread.path]
-    assert band.high > 1
-    low, high = found.extremes["energy_pj_per_token"]
-    assert low < found.nominal["energy_pj_per_token"] < high
-    assert found.extremes["latency_ns_per_step"] == pytest.approx((found.nominal["latency_ns_per_step"],) * 2)
+@pytest.fixture(scope="module")
+def components():
+    # serial: nothing hides the time of the tiles
+    arch, workload, mapping = design("hermes_2d_components", "tiny_moe", 0.9, {"composition": "serial"})
+    return with_spreads(arch, {}), workload, mapping
+
+
+def test_the_bands_of_a_component_model_widen_energy_time_and_area(components):
+    arch, workload, mapping = components
+    found = uncertainty(arch, workload, mapping, n_samples=512)
+    quantities = ("energy", "time", "area")
+    assert [spread.path for spread in found.spreads] == [f"analog_cores.pcm.cost.{q}_factor" for q in quantities]
+    for spread, quantity in zip(found.spreads, quantities, strict=True):
+        assert spread.high == pytest.approx(1 / spread.low)
+        assert spread.high == pytest.approx(float(band_factor(arch.core("pcm"), quantity)))
+        assert spread.high > 1
+    for metric in METRICS:
+        low, high = found.extremes[metric]
+        assert low < found.nominal[metric] < high
+
+
+def test_a_factor_on_a_core_scales_its_own_parts_and_no_others(components):
+    arch, workload, mapping = components
+    base, *scaled = (
+        evaluate(arch.with_values({f"analog_cores.pcm.cost.{name}_factor": value}), workload, mapping)
+        for name, value in (("energy", 1.0), ("energy", 2.0), ("time", 2.0), ("area", 2.0))
+    )
+    tile = sum(tile_of(arch.core("pcm")).area_parts_mm2().values()) * arch.n_tiles(arch.core("pcm"))
+    for part, energy in base.energy_parts_pj.items():
+        is_tile = part.component in COMPONENTS
+        assert scaled[0].energy_parts_pj[part] == pytest.approx(energy * (2 if is_tile else 1)), part
+    assert scaled[1].critical_ns["pcm tile load"] == pytest.approx(2 * base.critical_ns["pcm tile load"], rel=1e-6)
+    assert scaled[2].area_mm2 - base.area_mm2 == pytest.approx(float(tile))
+    assert scaled[2].energy_pj_per_token == base.energy_pj_per_token
+
+
+def test_what_no_calibration_point_states_has_the_band_of_an_uncalibrated_core():
+    core = load_architecture("wan_nature_2022").core("rram")
+    assert not any(point.area_mm2 for point in core.cost.calibration)
+    assert band_factor(core, "area") == UNCALIBRATED
+    assert band_factor(core, "time") == AT_A_POINT
+    assert band_factor(core, "time", 128, 128) > AT_A_POINT
 
 
 def test_assumed_inputs_without_a_spread_are_named(server):
