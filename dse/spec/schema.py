@@ -17,6 +17,7 @@ from dse.spec.fields import fields_of
 from dse.spec.mapping_problem import MappingProblemSpec
 from dse.spec.provenance import Evidence
 from dse.spec.scenario import WorkloadSpec
+from dse.spec.shared_schema import demanding, with_shared_values
 from dse.spec.space import SpaceSpec
 from dse.spec.translate import adapter
 
@@ -79,6 +80,7 @@ def json_schema(kind: SchemaKind) -> Schema:
     complete = {name: _with_origins(part, described[name]) for name, part in parts.items()}
     complete["File"]["properties"]["extends"] = _EXTENDS
     partial = {f"Partial{name}": _partial(part) for name, part in complete.items()}
+    demands = {name: demanding(f"Partial{name}", part, partial[f"Partial{name}"]) for name, part in complete.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": _TITLES[kind],
@@ -86,7 +88,7 @@ def json_schema(kind: SchemaKind) -> Schema:
         "if": {"required": ["extends"]},
         "then": {"$ref": "#/$defs/PartialFile"},
         "else": {"$ref": "#/$defs/File"},
-        "$defs": {**complete, **partial, **_ORIGIN_PARTS},
+        "$defs": {**with_shared_values({**demands, **partial}), **_ORIGIN_PARTS},
     }
 
 

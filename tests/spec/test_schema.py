@@ -1,12 +1,13 @@
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from dse.spec import schema
 from dse.spec.architecture import ArchitectureSpec, Link
 from dse.spec.document import kind_of_keys
 from dse.spec.node import plain
@@ -63,6 +64,43 @@ def test_extending_file_need_not_be_complete(specs: Path, arch: Any) -> None:
     assert not is_valid("arch", extended)
 
 
+def changed_once(value: Any) -> Iterator[Any]:
+    """The same tree with one thing changed: each key left out, each value another one."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield {name: other for name, other in value.items() if name != key}
+            yield from ({**value, key: changed} for changed in changed_once(inner))
+        yield {**value, "unknown": 1}
+    elif isinstance(value, list):
+        yield []
+        yield from (
+            [*value[:i], changed, *value[i + 1 :]] for i, inner in enumerate(value) for changed in changed_once(inner)
+        )
+    else:
+        yield from (-1, 0, 1.5, "x", None, {"value": value, "source": "x"}, {"value": -1}, {"source": "x"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sharing_repeated_values_changes_no_verdict(
+    kind: SchemaKind, specs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = json_schema(kind)
+    monkeypatch.setattr(schema, "with_shared_values", lambda parts: parts)
+    monkeypatch.setattr(schema, "demanding", lambda name, complete, partial: complete)
+    plain = json_schema(kind)
+    assert len(json.dumps(shared)) < 0.75 * len(json.dumps(plain))
+    short, long = (fastened(full) for full in (shared, plain))
+    cases = list(changed_once(tree(specs / f"good_{kind}.yaml")))[:: 5 if kind == "arch" else 1]
+    verdicts = [(short(case), long(case)) for case in cases]
+    assert all(mine == other for mine, other in verdicts)
+    assert {mine for mine, _ in verdicts} == {True, False}
+
+
+def fastened(full: Any) -> Callable[[Any], bool]:
+    validator: Any = jsonschema.Draft202012Validator(full)
+    return lambda case: bool(validator.is_valid(case))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -105,7 +143,7 @@ def test_origins_may_stand_everywhere(change: Callable[[Any], object], arch: Any
 def test_every_field_is_described() -> None:
     assert set(field_descriptions(ArchitectureSpec)) == set(ArchitectureSpec.__dataclass_fields__)
     assert field_descriptions(Link)["from_"] == "Die at one end."
-    units = json_schema("arch")["$defs"]["DigitalUnit"]["properties"]
+    units = json_schema("arch")["$defs"]["PartialDigitalUnit"]["properties"]
     assert "operations/ns" in units["peak_ops_per_ns"]["description"]
 
 
