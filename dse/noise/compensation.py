@@ -23,14 +23,15 @@ SMALLEST_READING = 1e-4
 class ReadOut(Protocol):
     """Reads a tile through its own converters."""
 
-    def __call__(self, weight: Tensor, x: Tensor, *, i: int, j: int) -> Tensor:
-        """Outputs (V, r) of the tile.
+    def __call__(self, weight: Tensor, x: Tensor, *, scale: Tensor, key: NoiseKey, is_later: bool) -> Tensor:
+        """Outputs (V, r) of the tile, over the input range.
 
         Args:
             weight: effective weights of the slice (r, n).
             x: inputs (V, n) as shares of the input range, in [-1, 1].
-            i: slice along the input.
-            j: slice along the output.
+            scale: weight at g_max of each column (r, 1).
+            key: slice along input and output, slice of bits.
+            is_later: whether the tile is read at the time of use, or right after programming.
         """
 
 
@@ -62,7 +63,12 @@ def drift_gain(
         assert read_out is not None, "checked where the chip is described"
         drawn = uniforms(key._replace(effect="drift_compensation"), (READ_VECTORS, before.shape[1]))
         x = torch.from_numpy(drawn).mul_(2).sub_(1)
-        readings = [read_columns(share, scale, x, read_out, key) for share in (before, after)]
+        readings = []
+        for share, is_later in ((before, False), (after, True)):
+            outputs = read_out(
+                torch.from_numpy(share * scale), x, scale=torch.from_numpy(scale), key=key, is_later=is_later
+            )
+            readings.append(as_share(outputs, scale))
     if wanted.scope == "tile":
         readings = [reading.mean(axis=0, keepdims=True) for reading in readings]
     then, now = (np.maximum(reading, SMALLEST_READING) for reading in readings)
@@ -70,9 +76,8 @@ def drift_gain(
     return gain
 
 
-def read_columns(share: Floats, scale: Floats, x: Tensor, read_out: ReadOut, key: NoiseKey) -> Floats:
-    """Mean absolute output of every column, as a share of its scale; (r, 1)."""
-    outputs = read_out(torch.from_numpy(share * scale), x, i=key.i, j=key.j)
+def as_share(outputs: Tensor, scale: Floats) -> Floats:
+    """Mean absolute output (V, r) of every column, as a share of its scale; (r, 1)."""
     mean = outputs.abs().mean(dim=0).numpy()[:, None]
     reading: Floats = np.divide(mean, scale, out=np.zeros_like(mean), where=scale > np.finfo(np.float32).tiny)
     return reading

@@ -12,6 +12,7 @@ from dse.devices.scaling import scale_factors
 from dse.noise.key import NoiseKey, Sign
 from dse.noise.linear import AnalogLinear
 from dse.noise.ranges import MatrixRange
+from dse.noise.tile_reader import TileReader
 from dse.noise.tiles import TiledLinear, needs_tiles
 from dse.noise.weight import ChipArguments, noisy_slices, noisy_weight
 from dse.spec.architecture import AnalogCore
@@ -52,10 +53,11 @@ def analog_linear(
     drawn: ChipArguments = {
         "seed": seed, "block": block, "matrix": matrix, "time_s": time_s, "sign": sign, "scale": scale, "copy": copy,
     }  # fmt: skip
+    reader = None if ranges is None else TileReader(core, ranges, sign)
     return layer_of(
         core,
-        whole=lambda: noisy_weight(target, device, core, **drawn),
-        slices=lambda: noisy_slices(target, device, core, **drawn),
+        whole=lambda: noisy_weight(target, device, core, **drawn, read_out=reader),
+        slices=lambda: noisy_slices(target, device, core, **drawn, read_out=reader),
         scales=lambda: full_scales(target, device, core),
         ranges=ranges,
         key=NoiseKey(seed, block, matrix, 0, 0, "read", copy),

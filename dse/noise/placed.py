@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from dse.noise.layer import full_scales, layer_of
 from dse.noise.linear import AnalogLinear
 from dse.noise.ranges import MatrixRange
 from dse.noise.sites import Site
+from dse.noise.tile_reader import TileReader
 from dse.noise.tiles import TiledLinear
 from dse.noise.weight import ChipArguments, noisy_slices, noisy_weight
 from dse.spec.architecture import AnalogCore
@@ -58,9 +60,9 @@ def mean_weight(site: Site, core: AnalogCore, chip: ProgrammedChip, copies: rang
     """The mean of the weights of all copies, in the number format of the model."""
     dtype = site.weight.dtype
     kept = torch.empty(site.weight.shape, dtype=dtype, device=site.weight.device)  # first, so that it leaves no hole
-    mean = stored(site, core, chip, copy=0)
+    mean = stored(site, core, chip, None, copy=0)
     for copy in copies[1:]:
-        mean += stored(site, core, chip, copy=copy)
+        mean += stored(site, core, chip, None, copy=copy)
     if len(copies) > 1:
         mean /= len(copies)
     return mean if dtype == torch.float32 else kept.copy_(mean)
@@ -72,8 +74,8 @@ def behind_converters(
     """One copy of a site with the converters of its core."""
     layer = layer_of(
         core,
-        whole=lambda: stored(site, core, chip, copy=copy),
-        slices=lambda: stored_slices(site, core, chip, copy=copy),
+        whole=lambda: stored(site, core, chip, ranges, copy=copy),
+        slices=lambda: stored_slices(site, core, chip, ranges, copy=copy),
         scales=lambda: site_scales(site, core),
         ranges=ranges,
         key=NoiseKey(chip.seed, site.block, "+".join(site.matrices), 0, 0, "read", copy),
@@ -84,21 +86,31 @@ def behind_converters(
     return layer if is_float32 else InFloat32(layer)
 
 
-def stored(site: Site, core: AnalogCore, chip: ProgrammedChip, *, copy: int) -> Tensor:
+def stored(site: Site, core: AnalogCore, chip: ProgrammedChip, ranges: MatrixRange | None, *, copy: int) -> Tensor:
     """The weights of a site on one chip (O, I), float32, rows in the order in which they are stored."""
     weight = torch.empty(site.weight.shape, device=site.weight.device)
-    for (name, target), out in zip(site.parts(), site.split(weight), strict=True):
-        noisy_weight(target, core.device, core, **chip.arguments(site.block, name, copy), out=out)
+    readers = tile_readers(site, core, chip, ranges)
+    for (name, target), out, reader in zip(site.parts(), site.split(weight), readers, strict=True):
+        noisy_weight(target, core.device, core, **chip.arguments(site.block, name, copy), out=out, read_out=reader)
     return weight
 
 
-def stored_slices(site: Site, core: AnalogCore, chip: ProgrammedChip, *, copy: int) -> Tensor:
+def stored_slices(site: Site, core: AnalogCore, chip: ProgrammedChip, ranges: MatrixRange, *, copy: int) -> Tensor:
     """The weights of a site slice by slice of their bits (K, O, I)."""
-    own = [
-        noisy_slices(target, core.device, core, **chip.arguments(site.block, name, copy)).transpose(0, 1)
-        for name, target in site.parts()
-    ]
+    own = []
+    for (name, target), reader in zip(site.parts(), tile_readers(site, core, chip, ranges), strict=True):
+        drawn = chip.arguments(site.block, name, copy)
+        own.append(noisy_slices(target, core.device, core, **drawn, read_out=reader).transpose(0, 1))
     return site.stacked(own).transpose(0, 1)
+
+
+def tile_readers(
+    site: Site, core: AnalogCore, chip: ProgrammedChip, ranges: MatrixRange | None
+) -> Sequence[TileReader | None]:
+    """How the tiles of each matrix of a site are read; not at all without converters."""
+    if ranges is None:
+        return [None] * len(site.matrices)
+    return [TileReader(core, MatrixRange(ranges.input, part.T), chip.sign) for part in site.split(ranges.output.T)]
 
 
 def site_scales(site: Site, core: AnalogCore) -> Tensor:

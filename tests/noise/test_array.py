@@ -168,8 +168,8 @@ def test_a_read_out_through_perfect_converters_finds_a_common_decay(scope):
     core = {"drift_compensation": DriftCompensation(scope=scope, read="read_out")}
     seen = []
 
-    def read_out(weights, x, *, i, j):
-        seen.append((tuple(weights.shape), tuple(x.shape), i, j, x.abs().max().item() > 0.99))
+    def read_out(weights, x, *, scale, key, is_later):
+        seen.append((tuple(weights.shape), tuple(x.shape), key.i, key.j, x.abs().max().item() > 0.99))
         return x @ weights.T
 
     found = stored(weight, device, rows=50, time_s=1e6, core=core, read_out=read_out)
@@ -183,7 +183,7 @@ def test_a_coarse_converter_reads_full_range_vectors_where_one_hot_ones_fall_bel
     scale = weight.abs().amax(dim=1)
     step = 12 * scale / 127  # λ = 12, 8 bits
 
-    def read_out(weights, x, *, i, j):
+    def read_out(weights, x, *, key, is_later, **_):
         return ((x @ weights.T) / step).round().clamp(-127, 127) * step
 
     found = stored(weight, device, time_s=8.64e4, core=core, read_out=read_out)

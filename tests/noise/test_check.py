@@ -16,6 +16,7 @@ from dse.errors import SpecError, TimeLimitError
 from dse.noise import AccuracyInterrupted, bench, check_accuracy, measure
 from dse.noise.chip import ChipJob
 from dse.noise.keep import Place
+from dse.spec.array_effects import DriftCompensation
 from dse.spec.load import load_device
 from dse.spec.scenario import WeightedScenario
 
@@ -317,6 +318,18 @@ def test_weights_are_as_old_as_the_scenario_says(workload):
     told = check_accuracy(arch, workload, ALL, time_s=60.0, **FEW)
     assert_frame_equal(report.draws, told.draws)
     assert check_accuracy(arch, aged, ALL, time_s=0.0, **FEW).time_s == 0.0
+
+
+def test_chips_that_read_themselves_are_about_as_good_as_known_ones(workload):
+    def snr(read):
+        core = make_core(load_device("pcm_generic"), drift_compensation=read)
+        report = check_accuracy(make_architecture(core), workload, ALL, time_s=86_400.0, **FEW)
+        return report.layers["snr_db"].mean()
+
+    drifted = snr(None)
+    known, own = (snr(DriftCompensation(scope="tile", read=read)) for read in ("exact", "read_out"))
+    assert own > drifted + 3
+    assert own == pytest.approx(known, abs=0.5)
 
 
 def test_a_device_without_drift_has_no_later_state(workload):
