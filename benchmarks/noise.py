@@ -1,8 +1,8 @@
-"""Times of the noise simulation on one CPU thread, as ratios to the plain operation they replace.
+"""Times of the noise simulation as ratios to the plain operation they replace, on one CPU thread and on two.
 
 Where aihwkit-lightning can be imported, its converters of every token are timed in the same rounds.
 
-OMP_NUM_THREADS=1 python benchmarks/noise.py
+python benchmarks/noise.py
 """
 
 from __future__ import annotations
@@ -37,18 +37,19 @@ MIN_SECONDS = 0.02
 
 
 def ratio(work: Callable[[], object], reference: Callable[[], object]) -> float:
-    """Processor time of ``work`` ÷ that of ``reference``: median of rounds that alternate between the two."""
+    """Time of ``work`` ÷ that of ``reference``: median of rounds that alternate between the two."""
     repeats = [max(1, int(MIN_SECONDS / max(seconds(f, 1), 1e-6))) for f in (work, reference)]
     pairs = [seconds(work, repeats[0]) / seconds(reference, repeats[1]) for _ in range(ROUNDS)]
     return sorted(pairs)[ROUNDS // 2]
 
 
 def seconds(function: Callable[[], object], repeats: int) -> float:
-    """Processor time of one call [s]."""
-    start = time.process_time()
+    """Time of one call [s]: of the processor on one thread, of the clock on several."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    start = clock()
     for _ in range(repeats):
         function()
-    return (time.process_time() - start) / repeats
+    return (clock() - start) / repeats
 
 
 def core() -> AnalogCore:
@@ -58,10 +59,30 @@ def core() -> AnalogCore:
 
 def rows() -> list[tuple[str, float, str]]:
     """Name, value and unit of every measurement."""
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        found = rows_of_one_thread()
+        torch.set_num_threads(2)
+        weight = random_weight(*SHAPES[-1])
+        drawn = noisy_weight(weight, core().device, core(), seed=1)
+        for batch in BATCHES:
+            found += forward_rows(drawn, core(), batch, f"{weight.shape[0]}x{weight.shape[1]}, two threads")
+    finally:
+        torch.set_num_threads(threads)
+    return found
+
+
+def random_weight(outputs: int, inputs: int) -> torch.Tensor:
+    """A matrix of the size of weights."""
+    return torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(1)) * 0.02
+
+
+def rows_of_one_thread() -> list[tuple[str, float, str]]:
+    """Weights and forward passes of every shape."""
     found, tile = [], core()
     for outputs, inputs in SHAPES:
-        weight = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(1)) * 0.02
-
+        weight = random_weight(outputs, inputs)
         name = f"{outputs}x{inputs}"
         found += weight_rows(weight, tile, name)
         for batch in BATCHES:
@@ -151,6 +172,5 @@ def lightning(weight: torch.Tensor) -> dict[str, nn.Module]:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     for name, value, unit in rows():
         print(f"{name:<86} {value:8.3f} {'' if unit == 'ms' else 'x '}{unit}")
