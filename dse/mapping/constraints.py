@@ -91,8 +91,8 @@ def add_budgets(program: Program, limits: MappingLimits) -> None:
             if layer < 0:
                 continue
             own = float((pinned & (instance.layer == layer)).sum())
-            meaning = Meaning(float(most), "experts", 1.0, own)
-            program.add_limit(f"max_digital_experts_per_layer[{layer}]", terms, "<=", most - own, meaning=meaning)
+            meaning, shared = Meaning(float(most), "experts", 1.0, own), "max_digital_experts_per_layer["
+            program.add_limit(f"{shared}{layer}]", terms, "<=", most - own, meaning=meaning, shared=shared)
     everywhere = [term for terms in by_layer.values() for term in terms]
     n_pinned, wanted = float(pinned.sum()), limits.n_digital(int(instance.is_expert.sum()))
     for name, sense, count in (

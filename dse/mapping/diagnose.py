@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,38 +124,80 @@ def budget_causes(instance: Instance, limits: MappingLimits) -> list[Cause]:
     return causes
 
 
+class Relax(Protocol):
+    """Solves the elastic program in which some limits may be missed at a price, and others at none."""
+
+    def __call__(
+        self, priced: Collection[str], dropped: Collection[str] = (), *, gap: float = 1e-4
+    ) -> dict[str, Cause] | None:
+        """Priced limit → by how much it is missed; None where the others are infeasible by themselves."""
+
+
 def diagnose(problem: MappingProblem, *, time_limit_s: float, seed: int) -> list[Cause]:
     """Causes of an infeasible problem: by arithmetic, else an irreducible set of limits that contradict each other.
 
-    The set is found by leaving out one limit after the other (Chinneck and Dravnieks, ORSA J. Computing 3, 1991): a
-    limit without which the rest stays infeasible is left out for good. For each of what remains, the least change
-    of it alone that makes the whole problem feasible is the optimum of an elastic program.
+    Each cause says the least change of its limit alone that makes the whole problem feasible, which is the optimum of
+    an elastic program; where there is none, because others contradict each other as well, what would do together.
+    Empty where the time was over before a set was found.
     """
-    causes = arithmetic_causes(problem.instance, problem.limits)
-    if causes:
-        return causes
     begin = time.monotonic()
 
-    def solve(soft: Callable[[str], bool], gap: float) -> dict[str, Cause] | None:
+    def relax(priced: Collection[str], dropped: Collection[str] = (), *, gap: float = 1e-4) -> dict[str, Cause] | None:
         left_s = max(time_limit_s - (time.monotonic() - begin), 1.0)
-        return least_changes(problem, soft, time_limit_s=left_s, gap=gap, seed=seed)
+        return least_changes(problem, priced, dropped, time_limit_s=left_s, gap=gap, seed=seed)
 
-    families = list(dict.fromkeys(family(slack.name) for slack in build_program(problem, soft=lambda _: True).slack))
+    causes = arithmetic_causes(problem.instance, problem.limits)
+    if any(cause.limit == "options" for cause in causes):
+        return causes
+    program = build_program(problem, soft=lambda _: True)
+    families = list(dict.fromkeys(family(slack.name) for slack in program.slack))
+    if causes:
+        return [with_whole_remedy(cause, families, relax) if cause.limit in families else cause for cause in causes]
+    needed = irreducible_set(families, relax)
+    found = [set_cause(name, needed, families, relax) for name in needed]
+    kept = [cause for cause in found if cause is not None]
+    return [with_company(cause, [one.limit for one in kept]) for cause in kept]
+
+
+def irreducible_set(families: Sequence[str], relax: Relax) -> list[str]:
+    """Limits that contradict each other, none of which can be left out.
+
+    Found by leaving out one after the other (Chinneck and Dravnieks, ORSA J. Computing 3, 1991): a limit without
+    which the rest stays infeasible is left out for good.
+    """
     needless: set[str] = set()
     for name in families:
-        trial = needless | {name}
-        if solve(lambda row, trial=trial: family(row) in trial, 1.0) is None:  # type: ignore[misc]
-            needless = trial
-    needed = [name for name in families if name not in needless]
-    alone = {name: solve(lambda row, name=name: family(row) == name, 1e-4) for name in needed}  # type: ignore[misc]
-    found = [changes[name] for name, changes in alone.items() if changes and name in changes]
-    together = [name for name, changes in alone.items() if not changes]
-    if found:
-        others = [cause.limit for cause in found]
-        return [with_company(cause, others) for cause in found]
-    everything = solve(lambda row: family(row) in together, 1e-4) or solve(lambda _: True, 1e-4) or {}
-    assert everything, "the solver found no mapping, yet no limit is missed"
-    return list(everything.values())
+        if relax((), {*needless, name}, gap=1.0) is None:
+            needless.add(name)
+    return [name for name in families if name not in needless]
+
+
+def set_cause(name: str, needed: Sequence[str], families: Sequence[str], relax: Relax) -> Cause | None:
+    """What one limit of an irreducible set needs; None where the time was over."""
+    alone = relax([name])
+    if alone:
+        return dataclasses.replace(alone[name], least_relaxation=f"{alone[name].least_relaxation} alone would do")
+    own = relax([name], [other for other in families if other not in needed])
+    return dataclasses.replace(own[name], least_relaxation=joint_remedy(families, relax)) if own else None
+
+
+def with_whole_remedy(cause: Cause, families: Sequence[str], relax: Relax) -> Cause:
+    """A cause found by arithmetic, with a remedy that makes the whole problem feasible."""
+    alone = relax([cause.limit])
+    if alone is None:
+        return dataclasses.replace(cause, least_relaxation=f"{cause.least_relaxation}; {joint_remedy(families, relax)}")
+    found = alone.get(cause.limit)
+    if found is None or abs(found.short_by) <= abs(cause.short_by) * (1 + 1e-6):
+        return cause
+    remedy = f"{cause.least_relaxation}; for all blocks {found.least_relaxation} alone would do"
+    return dataclasses.replace(cause, least_relaxation=remedy)
+
+
+def joint_remedy(families: Sequence[str], relax: Relax) -> str:
+    """Limits that would do together where none does alone."""
+    found = relax(families) or {}
+    changes = " and ".join(cause.least_relaxation for cause in found.values())
+    return f"{changes} together would do" if changes else "not enough alone: others contradict each other as well"
 
 
 def family(row: str) -> str:
@@ -172,14 +215,26 @@ def with_company(cause: Cause, limits: Sequence[str]) -> Cause:
 
 
 def least_changes(
-    problem: MappingProblem, soft: Callable[[str], bool], *, time_limit_s: float, gap: float, seed: int
+    problem: MappingProblem,
+    priced: Collection[str],
+    dropped: Collection[str],
+    *,
+    time_limit_s: float,
+    gap: float,
+    seed: int,
 ) -> dict[str, Cause] | None:
-    """Soft limit → by how much it must be missed; None where the others are infeasible by themselves."""
-    program = build_program(problem, soft=soft)
+    """Priced limit → by how much it must be missed, when others are dropped; empty where the time was over.
+
+    None where the other limits are infeasible by themselves.
+    """
+    soft = {*priced, *dropped}
+    program = build_program(problem, soft=lambda row: family(row) in soft, priced=lambda row: family(row) in priced)
     answer = solve_model(program.write, time_limit_s=time_limit_s, gap=gap, seed=seed)
-    if not answer.values:
+    if answer.status == "infeasible":
         return None
-    missed_by = [(slack, answer.values.get(slack.variable.name, 0.0)) for slack in program.slack]
+    missed_by = [
+        (slack, answer.values.get(slack.variable.name, 0.0)) for slack in program.slack if family(slack.name) in priced
+    ]
     rows = dict.fromkeys(slack.name for slack, missed in missed_by if missed > 1e-7)
     worst = {name: pairs_cause(name, own) for name in PAIRS if (own := [row for row in rows if family(row) == name])}
     for slack, missed in missed_by:
@@ -188,10 +243,8 @@ def least_changes(
         name, limit, unit = family(slack.name), slack.meaning.limit, slack.meaning.unit
         reached = slack.reached(missed)
         need, have = (reached, limit) if slack.coefficient < 0 else (limit, reached)
-        fix = f"{relaxed(problem.instance, name, reached, unit)} alone would do"
-        cause = Cause(name, need, have, unit, named_blocks(problem.instance, slack.name), fix)
-        if name not in worst or cause.short_by > worst[name].short_by:
-            worst[name] = cause
+        fix = relaxed(problem.instance, name, reached, unit)
+        worst[name] = Cause(name, need, have, unit, named_blocks(problem.instance, slack.name), fix)
     return worst
 
 
@@ -200,7 +253,7 @@ def pairs_cause(name: str, rows: Sequence[str]) -> Cause:
     pairs = [row.removeprefix(f"{name}[").removesuffix("]") for row in rows]
     noun = "pair" if len(pairs) == 1 else "pairs"
     said = " and ".join(f"({pair})" for pair in pairs)
-    return Cause(name, float(len(pairs)), 0.0, "broken pairs", f"the {noun} {said}", f"{name} without {said} would do")
+    return Cause(name, float(len(pairs)), 0.0, "broken pairs", f"the {noun} {said}", f"{name} without {said}")
 
 
 def relaxed(instance: Instance, name: str, reached: float, unit: str) -> str:
@@ -217,7 +270,7 @@ def named_blocks(instance: Instance, row: str) -> str:
         on_it = instance.allowed & (instance.resource == instance.resources.index(inside))
         return names_of(instance, np.flatnonzero(on_it.any(axis=1)))
     if name == "max_digital_experts_per_layer":
-        return f"the experts of layer {inside}"
+        return "the experts of each layer"
     return "all placements that keep the other limits"
 
 

@@ -104,13 +104,19 @@ def mapping_problem(
     return MappingProblem(instance=instance, goal=goal, limits=bounds)
 
 
-def build_program(problem: MappingProblem, *, soft: Callable[[str], bool] | None = None) -> Program:
+def build_program(
+    problem: MappingProblem,
+    *,
+    soft: Callable[[str], bool] | None = None,
+    priced: Callable[[str], bool] = lambda _: True,
+) -> Program:
     """The program of a problem as a PuLP model; its objective is the weighted sum of the goal.
 
     Args:
         problem: what is placed, minimised and limited. Of a lexicographic goal, the last metric is minimised.
         soft: which limits and capacities, by name, may be missed; then the program minimises by how much (as shares
             of the limits) instead.
+        priced: which of the soft ones count in that; the others are as good as dropped.
     """
     instance, goal, limits = problem.instance, problem.goal, problem.limits
     weights = {goal.order[-1]: 1.0} if goal.order else goal.weights
@@ -129,7 +135,7 @@ def build_program(problem: MappingProblem, *, soft: Callable[[str], bool] | None
     ):  # fmt: skip
         add(program, limits)
     if soft is not None:
-        program.minimise([(slack.variable, 1.0) for slack in program.slack])
+        program.minimise([(slack.variable, 1.0) for slack in program.slack if priced(slack.name)])
         return program
     parts = [(weight, metric_terms(program, name)) for name, weight in weights.items()]
     scale = sum(weight * part.scale for weight, part in parts)

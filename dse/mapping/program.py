@@ -135,14 +135,16 @@ class Program:
         """Writes the model as an MPS file."""
         self.model.writeMPS(str(file))
 
-    def add_limit(self, name: str, terms: Terms, sense: str, rhs: float, *, meaning: Meaning) -> None:
-        """Adds the row of a limit; a soft one may be missed at a price."""
+    def add_limit(self, name: str, terms: Terms, sense: str, rhs: float, *, meaning: Meaning, shared: str = "") -> None:
+        """Adds the row of a limit; a soft one may be missed at a price, by as much as all rows of a shared prefix."""
         signs = {"<=": (-1.0,), ">=": (1.0,), "=": (-1.0, 1.0)}[sense]
         for sign in signs if self.soft(name) else ():
             size = max(abs(meaning.limit / meaning.factor), 1.0)
-            variable = self.add_variable(f"s{len(self.slack)}")
-            self.slack.append(Slack(name, variable, sign * size, rhs, meaning))
-            terms = [*terms, (variable, sign * size)]
+            known = next((slack for slack in self.slack if shared and slack.name.startswith(shared)), None)
+            if known is None:
+                known = Slack(name, self.add_variable(f"s{len(self.slack)}"), sign * size, rhs, meaning)
+                self.slack.append(known)
+            terms = [*terms, (known.variable, sign * size)]
         self.add_row(name, terms, sense, rhs)
 
     def add_row(self, name: str, terms: Terms, sense: str, rhs: float) -> None:

@@ -33,6 +33,8 @@ EXACT: Final = 1e-6
 """Gap that counts as none: what the floating-point feasibility of solvers leaves open, as ``checks.TOLERANCE``."""
 WHOLE_BLOCKS: Final = "parts of blocks would keep all limits, whole blocks do not"
 """What is said where the relaxation has a solution and the program has none."""
+REMEDY_S: Final = 10.0
+"""Most time for the remedies where arithmetic says that there is no mapping [s]."""
 POWER_ROUNDS: Final = 6
 """Times that a limit on power is tightened where the program's necessary condition was not enough."""
 LIMIT_OF: Final[dict[Metric, str]] = {
@@ -170,9 +172,8 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
     """
     begin = time.monotonic()
     instance, goal, limits = problem.instance, problem.goal, problem.limits
-    causes = arithmetic_causes(instance, limits)
-    if causes:
-        raise InfeasibleError(causes)
+    if arithmetic_causes(instance, limits):
+        raise InfeasibleError(diagnose(problem, time_limit_s=min(time_limit_s, REMEDY_S), seed=seed))
     best = best_rule(problem)
     bound, tightened, seen = simple_bound(instance, goal), limits, list[float]()
     for _ in range(POWER_ROUNDS):
@@ -203,7 +204,8 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
     if best is None:
         if tightened is limits and (answer.status == "infeasible" or not program.pools):
             causes = diagnose(problem, time_limit_s=time_limit_s, seed=seed)
-            raise InfeasibleError(causes, WHOLE_BLOCKS if answer.bound is not None else "")
+            remark = WHOLE_BLOCKS if answer.bound is not None else ""
+            raise InfeasibleError(causes, remark if causes else "the time was over before it was found why")
         if answer.status == "failed":
             message = "the solver's process ended without an answer, and no rule keeps the limits"
             raise TimeLimitError(f"{message}; `dse doctor` checks the installation")

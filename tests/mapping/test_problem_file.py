@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dse.errors import InfeasibleError, SpecError
+from dse.errors import Cause, InfeasibleError, SpecError
 from dse.mapping.from_file import problem_from_file
 from dse.mapping.model import Mapping
 from dse.mapping.solve import solve_problem, solved
@@ -358,3 +358,55 @@ def test_a_group_without_capacity_holds_any_number_of_blocks(objective: str, tmp
     assert free.value == pytest.approx(bounded.value, rel=1e-9)
     assert set(free.units_available) == {"npu"}
     assert "Infinity" not in json.dumps(free.to_dict())
+
+
+def infeasible_pair(limits: Record, tmp_path: Path, **npu: float) -> list[Cause]:
+    """Causes of a problem of two layers with two experts each: analog 1 pJ and 3 ns, digital 3 pJ and 1 ns."""
+    groups = [{"name": "pcm", "kind": "analog"}, {"name": "npu", "kind": "digital"} | npu]
+    blocks = [
+        {
+            "name": f"layers.{i // 2}.experts.{i % 2}", "layer": i // 2, "sensitivity": 1.0,
+            "units": {"pcm": 1, "npu": 1}, "energy_pj_per_token": {"pcm": 1.0, "npu": 3.0},
+            "busy_ns_per_token": {"pcm": 3.0, "npu": 1.0},
+        }
+        for i in range(4)
+    ]  # fmt: skip
+    blocks[0]["allowed_groups"] = ["npu"]
+    record = {"format": 1, "groups": groups, "blocks": blocks, "objective": "energy", "limits": limits}
+    (tmp_path / "p.json").write_text(json.dumps(record))
+    with pytest.raises(InfeasibleError) as caught:
+        solve(tmp_path / "p.json")
+    return list(caught.value.causes)
+
+
+def test_two_contradictions_are_told_from_one(tmp_path: Path) -> None:
+    # by hand: least energy 3 + 3·1 = 6 pJ; least load 3 ns (one analog, three digital): each limit fails by itself
+    causes = infeasible_pair({"max_energy_pj_per_token": 5.0, "max_group_load_ns": 2.0}, tmp_path)
+    assert len(causes) == 1
+    assert causes[0].least_relaxation.endswith("together would do")
+    for name in ("max_energy_pj_per_token", "max_group_load_ns"):
+        assert name in causes[0].least_relaxation
+
+
+def test_every_limit_of_a_contradiction_is_named(tmp_path: Path) -> None:
+    # by hand: load <= 3 ns needs three digital experts, energy <= 8 pJ allows two, npu holds three
+    limits = {"max_energy_pj_per_token": 8.0, "max_group_load_ns": 3.0}
+    causes = {cause.limit: cause for cause in infeasible_pair(limits, tmp_path, capacity_units=3)}
+    assert set(causes) == set(limits)
+    assert causes["max_energy_pj_per_token"].need == pytest.approx(10.0)  # 3·3 + 1 pJ
+    assert causes["max_group_load_ns"].need == pytest.approx(6.0)  # two analog experts
+
+
+def test_the_remedy_of_a_pinned_block_makes_room_for_all(tmp_path: Path) -> None:
+    # by hand: the pinned expert needs 1 unit of npu; sensitivity 0 wants all four there
+    (cause,) = infeasible_pair({"max_sensitivity": 0.0}, tmp_path, capacity_units=0.5)
+    assert (cause.limit, cause.need) == ("capacity[npu]", 1)
+    assert "for all blocks capacity[npu] 4 units alone would do" in cause.least_relaxation
+
+
+def test_a_digital_budget_of_layers_says_the_least_that_would_do(tmp_path: Path) -> None:
+    # by hand: sensitivity <= 2 needs two digital experts, one of each layer does
+    causes = infeasible_pair({"max_sensitivity": 1.0, "max_digital_experts_per_layer": 1}, tmp_path)
+    found = {cause.limit: cause for cause in causes}
+    assert found["max_digital_experts_per_layer"].need == 2  # three digital experts in two layers
+    assert found["max_sensitivity"].need == pytest.approx(2.0)
