@@ -199,6 +199,7 @@ def prepared(
         "items": plan.n_items,
         "formats of digital blocks": sorted((block, *form) for block, form in formats.items()),
         "torch device": plan.torch_device,
+        "number format": workload.number_format,
         "tasks": list(plan.tasks.names),
         "items of a task": plan.tasks.n_items,
         "version of the simulator": simulator_digest(),

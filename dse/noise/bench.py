@@ -25,6 +25,7 @@ from dse.noise.task_plan import NO_TASKS, TaskPlan
 from dse.noise.torch_device import fits, free_bytes, layer_by_layer, moved_copy, stored_bytes
 from dse.noise.trace import Trace
 from dse.spec.digest import file_digest
+from dse.spec.scenario import NumberFormat
 from dse.workload.build import Workload
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class BenchKey:
     tasks: TaskPlan
     digests: tuple[tuple[str, str], ...]
     torch_device: str = "cpu"
+    number_format: NumberFormat = "float32"
 
 
 @dataclass(slots=True, eq=False)
@@ -153,6 +155,7 @@ def bench_key(
         tasks=tasks,
         digests=tuple((digests | tasks.digests()).items()),
         torch_device=torch_device,
+        number_format=workload.number_format,
     )
 
 
@@ -163,7 +166,7 @@ def load_bench(key: BenchKey) -> Bench:
     Raises:
         SpecError: every problem of checkpoint, token files and items.
     """
-    checkpoint = load_checkpoint(key.checkpoint)
+    checkpoint = load_checkpoint(key.checkpoint, key.number_format)
     agreed = {"tokenizer_sha256": checkpoint.tokenizer_sha256}
     tokens = read_tokens(key.tokens, vocab_size=checkpoint.vocab_size, **agreed)
     context = min(checkpoint.context, max(key.n_tokens, 1))

@@ -1,4 +1,4 @@
-"""A Hugging Face checkpoint in float32, loaded quietly from a local folder, safetensors only."""
+"""A Hugging Face checkpoint, loaded quietly from a local folder, safetensors only."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from transformers.utils import logging
 from dse.errors import Problem, SpecError
 from dse.importers.tensors import is_packed, open_checkpoint, packed_problem, shard_files
 from dse.spec.digest import file_digest
+from dse.spec.scenario import NumberFormat
 
 MODEL_TYPES: Final = (
     "olmoe", "mixtral", "phimoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "deepseek_v3", "glm4_moe", "gpt_oss",
 )  # fmt: skip
 """Classes of ``transformers`` that tests convert."""
+STORED_DTYPES: Final = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+"""Name in the header of a file → number format, the widest range first."""
 LIBRARY_MODEL: Any = AutoModelForCausalLM
 LIBRARY_LOGGING: Any = logging
 """Typed Any: the library's annotations say less than its functions return."""
@@ -40,8 +43,8 @@ class Checkpoint:
     tokenizer_sha256: str
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
-    """Loads the model of a checkpoint folder.
+def load_checkpoint(folder: Path, number_format: NumberFormat = "float32") -> Checkpoint:
+    """Loads the model of a checkpoint folder, in float32 or in the format that its tensors have.
 
     Raises:
         SpecError: a file is missing, truncated or a pickle, tensors are missing, or the model is of another class.
@@ -56,7 +59,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         with quiet_library(), torch.random.fork_rng(devices=[]):
             model, loading = LIBRARY_MODEL.from_pretrained(
                 folder,
-                dtype=torch.float32,
+                dtype=torch.float32 if number_format == "float32" else stored_dtype(folder),
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -74,6 +77,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         vocab_size=int(model.config.vocab_size),
         tokenizer_sha256=file_digest(folder / "tokenizer.json"),
     )
+
+
+def stored_dtype(folder: Path) -> torch.dtype:
+    """The widest format among the matrices of a checkpoint, whatever its configuration says."""
+    formats = {tensor.dtype for tensor in open_checkpoint(folder).tensors.values() if len(tensor.shape) > 1}
+    return next((dtype for name, dtype in STORED_DTYPES.items() if name in formats), torch.float32)
 
 
 def checkpoint_digest(folder: Path) -> str:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from dse.errors import Problem, SpecError
 
+Tokens = NDArray[np.uint16] | NDArray[np.uint32]
+
 SIDECAR_KEYS = ("tokenizer_sha256", "source", "licence")
 
 
@@ -24,8 +26,8 @@ class Item:
     """Index of the right choice."""
 
 
-def read_tokens(path: Path, *, tokenizer_sha256: str, vocab_size: int) -> NDArray[np.uint16]:
-    """The tokens of a uint16 ``.npy`` file, checked against its JSON sidecar and the model.
+def read_tokens(path: Path, *, tokenizer_sha256: str, vocab_size: int) -> Tokens:
+    """The tokens of a uint16 or uint32 ``.npy`` file, checked against its JSON sidecar and the model.
 
     Raises:
         SpecError: file or sidecar missing or malformed, made with another tokenizer, or token ≥ vocab_size.
@@ -37,8 +39,8 @@ def read_tokens(path: Path, *, tokenizer_sha256: str, vocab_size: int) -> NDArra
         raise SpecError([Problem("no such token file", file=str(path)), *problems]) from None
     except (ValueError, EOFError, OSError) as error:
         raise SpecError([Problem(f"not a NumPy array file: {error}", file=str(path)), *problems]) from None
-    if tokens.dtype != np.uint16 or tokens.ndim != 1:
-        expected = f"expected one row of uint16 tokens (got {tokens.dtype} of shape {tokens.shape})"
+    if tokens.dtype not in (np.uint16, np.uint32) or tokens.ndim != 1:
+        expected = f"expected one row of uint16 or uint32 tokens (got {tokens.dtype} of shape {tokens.shape})"
         problems.append(Problem(expected, file=str(path)))
     elif len(tokens) and int(tokens.max()) >= vocab_size:
         problems.append(Problem(f"token {tokens.max()} is outside the vocabulary of {vocab_size}", file=str(path)))
@@ -66,7 +68,7 @@ def sidecar_problems(path: Path, tokenizer_sha256: str) -> list[Problem]:
     return problems
 
 
-def token_windows(tokens: NDArray[np.uint16], *, context: int, n_tokens: int) -> NDArray[np.int64]:
+def token_windows(tokens: Tokens, *, context: int, n_tokens: int) -> NDArray[np.int64]:
     """Evenly spaced windows, each with one token more than the context: [windows, context + 1].
 
     As many windows as ``n_tokens`` predicted tokens need, at least one and no more than fit without overlap of

@@ -76,7 +76,7 @@ def text_metrics(model: nn.Module, windows: Tensor, trace: Trace | None) -> dict
         with nullcontext() if trace is None or number else watched_layers(model, trace):
             logits = model(input_ids=part[:, :-1], use_cache=False).logits.flatten(0, 1)  # (n·C, V)
         target = part[:, 1:].flatten()
-        loss += F.cross_entropy(logits, target, reduction="none").double().sum().item()
+        loss += F.cross_entropy(logits.float(), target, reduction="none").double().sum().item()
         hits += int((logits.argmax(dim=-1) == target).sum())
     tokens = len(windows) * (windows.shape[1] - 1)
     return {"loss_nats": loss / tokens, "perplexity": math.exp(loss / tokens), "top1_fraction": hits / tokens}
@@ -128,7 +128,7 @@ def score_batch(model: nn.Module, batch: Sequence[Continuation]) -> list[Score]:
         counted[row, len(part.context) - 1 : part.length - 1] = True
     tokens, counted = tokens.to(device_of(model)), counted.to(device_of(model))
     logits = model(input_ids=tokens[:, :-1], use_cache=False).logits  # (n, L − 1, V)
-    losses = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view_as(counted)
+    losses = F.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view_as(counted)
     sums = (-losses.double() * counted).sum(dim=1).tolist()
     greedy = ((logits.argmax(dim=-1) == tokens[:, 1:]) | ~counted).all(dim=1).tolist()
     return [Score(*score) for score in zip(sums, greedy, strict=True)]

@@ -59,11 +59,11 @@ class Seen:
 
     def __init__(self, rule: Rule, like: Tensor, n: int) -> None:
         self.rule, self.count = rule, 0
-        self.value = like.new_zeros(n)
+        self.value = torch.zeros(n, device=like.device)
 
     def add(self, values: Tensor) -> None:
         """Takes in values (T, C): the largest so far, the sum of squares, or the sum of each call's percentile."""
-        count = values.shape[0]
+        values, count = values.float(), values.shape[0]
         if self.rule.method == "std":
             self.value += values.square().sum(dim=0)
         elif self.rule.method == "percentile":

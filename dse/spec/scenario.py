@@ -12,6 +12,8 @@ from dse.spec.model import Model
 from dse.spec.quantity import CONFIG, Count, NonNegative, Number, Positive, Whole
 from dse.units import Precision, Quantity
 
+NumberFormat: TypeAlias = Literal["float32", "as_stored"]
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Precisions:
@@ -118,9 +120,12 @@ class Evaluation:
     __pydantic_config__ = CONFIG
 
     tokens: str
-    """Token file (uint16 ``.npy`` with a JSON sidecar)."""
+    """Token file (``.npy`` of uint16, or of uint32 for vocabularies above 65 536, with a JSON sidecar)."""
     multiple_choice: str | None = None
     """Multiple-choice items (JSONL)."""
+    number_format: NumberFormat = "float32"
+    """Format that the model is held and computed in: ``as_stored`` is that of the checkpoint, e.g. bfloat16, with half
+    the memory; behind converters, and in losses, numbers are float32 in either case."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -130,7 +135,7 @@ class Calibration:
     __pydantic_config__ = CONFIG
 
     tokens: str
-    """Token file (uint16 ``.npy`` with a JSON sidecar)."""
+    """Token file (``.npy`` of uint16, or of uint32 for vocabularies above 65 536, with a JSON sidecar)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

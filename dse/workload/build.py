@@ -17,7 +17,7 @@ from dse.importers.huggingface import read_config
 from dse.spec.load import LoadedWorkload, load_workload_spec
 from dse.spec.model import Model
 from dse.spec.provenance import Provenance
-from dse.spec.scenario import Routing, Scenario, ScenarioOrMix, Sensitivity, WeightedScenario
+from dse.spec.scenario import NumberFormat, Routing, Scenario, ScenarioOrMix, Sensitivity, WeightedScenario
 from dse.spec.values import with_values
 from dse.units import BITS_PER_BYTE, Quantity
 from dse.workload.blocks import Block, BlockClass, block_classes, make_blocks
@@ -46,6 +46,8 @@ class Workload:
     """Scenarios that share the machine, with weights; empty for a single one."""
     checkpoint: Path | None = None
     """Folder of the checkpoint, or None where no weights are known (``score_only``)."""
+    number_format: NumberFormat = "float32"
+    """Format that the model is held and computed in where accuracy is measured."""
     evaluation_tokens: Path | None = None
     multiple_choice: Path | None = None
     calibration_tokens: Path | None = None
@@ -177,6 +179,7 @@ def workload_of(loaded: LoadedWorkload) -> Workload:
         routing=spec.routing,
         sensitivity=spec.sensitivity,
         checkpoint=file(spec.checkpoint, "checkpoint"),
+        number_format=evaluation.number_format if evaluation else "float32",
         evaluation_tokens=file(evaluation.tokens, "evaluation.tokens") if evaluation else None,
         multiple_choice=file(evaluation.multiple_choice, "evaluation.multiple_choice") if evaluation else None,
         calibration_tokens=file(calibration.tokens, "calibration.tokens") if calibration else None,

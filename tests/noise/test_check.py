@@ -1,5 +1,6 @@
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -9,6 +10,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
+import torch
 from pandas.testing import assert_frame_equal
 
 from dse.cost.option import Option
@@ -30,6 +32,7 @@ from .small import (
     make_core,
     make_device,
     make_mapping,
+    make_model,
     make_workload,
     write_tokens,
 )
@@ -318,6 +321,23 @@ def test_weights_are_as_old_as_the_scenario_says(workload):
     told = check_accuracy(arch, workload, ALL, time_s=60.0, **FEW)
     assert_frame_equal(report.draws, told.draws)
     assert check_accuracy(arch, aged, ALL, time_s=0.0, **FEW).time_s == 0.0
+
+
+def test_a_model_of_16_bits_is_measured_in_its_own_format(tmp_path, workload):
+    folder = shutil.copytree(workload.checkpoint, tmp_path / "half")
+    make_model().bfloat16().save_pretrained(folder)
+    half = replace(workload, checkpoint=folder)
+    whole, own = (
+        check_accuracy(make_architecture(), replace(half, number_format=name), ALL, **FEW)
+        for name in ("float32", "as_stored")
+    )
+    assert {p.dtype for p in bench.load_checkpoint(folder, "as_stored").model.parameters()} == {torch.bfloat16}
+    # bfloat16 rounds with 2^-9; the same weights, text and chips
+    assert own.digital["loss_nats"] == pytest.approx(whole.digital["loss_nats"], rel=0.01)
+    assert own.digital["loss_nats"] != whole.digital["loss_nats"]
+    for report in (whole, own):
+        assert report.layers["snr_db"].min() > 5
+    assert own.layers["snr_db"].mean() == pytest.approx(whole.layers["snr_db"].mean(), abs=1.5)
 
 
 def test_chips_that_read_themselves_are_about_as_good_as_known_ones(workload):

@@ -39,6 +39,7 @@ def test_half_precision_weights_are_widened(copy):
     weights = load_file(copy / "model.safetensors")
     save_file({name: w.half() for name, w in weights.items()}, copy / "model.safetensors", {"format": "pt"})
     assert {p.dtype for p in load_checkpoint(copy).model.parameters()} == {torch.float32}
+    assert {p.dtype for p in load_checkpoint(copy, "as_stored").model.parameters()} == {torch.float16}
 
 
 def test_a_truncated_weight_file_is_named(copy):

@@ -22,6 +22,8 @@ def read(path, vocab_size=100):
 
 def test_tokens_come_back_as_they_were_written(folder):
     tokens = np.arange(90, dtype=np.uint16)
+    wide = np.array([0, 151_935], np.uint32)  # the vocabulary of Qwen3 does not fit 16 bits
+    np.testing.assert_array_equal(read(write_tokens(folder, "w", wide), vocab_size=151_936), wide)
     np.testing.assert_array_equal(read(write_tokens(folder, "t", tokens)), tokens)
 
 
@@ -61,8 +63,8 @@ def test_a_malformed_sidecar_is_refused(folder, content, message):
     ("tokens", "message"),
     [
         (np.array([3, 100], np.uint16), "token 100 is outside the vocabulary of 100"),
-        (np.zeros(5, np.int64), r"expected one row of uint16 tokens \(got int64 of shape \(5,\)\)"),
-        (np.zeros((2, 5), np.uint16), "expected one row of uint16 tokens"),
+        (np.zeros(5, np.int64), r"expected one row of uint16 or uint32 tokens \(got int64 of shape \(5,\)\)"),
+        (np.zeros((2, 5), np.uint16), "expected one row of uint16 or uint32 tokens"),
     ],
 )
 def test_tokens_that_cannot_be_of_the_model_are_refused(folder, tokens, message):
