@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -62,14 +62,10 @@ def solve_model(
     """
     begin = time.monotonic()
     answer = Answer(status="failed", bound=None)
-    with tempfile.TemporaryDirectory(prefix="dse-mapping-") as folder:
-        file, hints = Path(folder, "model.mps"), Path(folder, "hints.json")
-        write(file)
-        hints.write_text(json.dumps({"start": start or {}, "parts": parts or {}, "sweep": []}), encoding="utf-8")
+    with written_task(write, {"start": start or {}, "parts": parts or {}, "sweep": []}) as files:
         for name in (solver,) if solver else installed_solvers():
             left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
-            command = [sys.executable, "-P", "-m", f"dse.mapping.worker_{name}"]
-            lines, errors = run_until([*command, *map(str, (file, hints, left_s, gap, seed))], left_s + GRACE_S)
+            lines, errors = run_until(worker_command(name, *files, left_s, gap, seed), left_s + GRACE_S)
             spent_s = time.monotonic() - begin
             found = read_answer(lines, spent_s)
             if found is not None:
@@ -94,14 +90,24 @@ def solve_sweep(
 
     The answers come in the order of the sweep; there are fewer where the time was over.
     """
-    with tempfile.TemporaryDirectory(prefix="dse-mapping-") as folder:
-        file, hints = Path(folder, "model.mps"), Path(folder, "hints.json")
-        write(file)
-        hints.write_text(json.dumps({"start": {}, "parts": parts or {}, "sweep": sweep}), encoding="utf-8")
-        command = [sys.executable, "-P", "-m", "dse.mapping.worker_highs"]
-        arguments = map(str, (file, hints, time_limit_s, gap, seed))
-        lines, _ = run_until([*command, *arguments], time_limit_s + GRACE_S)
+    with written_task(write, {"start": {}, "parts": parts or {}, "sweep": sweep}) as files:
+        lines, _ = run_until(worker_command("highs", *files, time_limit_s, gap, seed), time_limit_s + GRACE_S)
     return read_answers(lines, time_limit_s)
+
+
+@contextlib.contextmanager
+def written_task(write: Callable[[Path], None], hints: dict[str, Any]) -> Iterator[tuple[Path, Path]]:
+    """Files with the model and what is known besides, for as long as the context lasts."""
+    with tempfile.TemporaryDirectory(prefix="dse-mapping-") as folder:
+        files = Path(folder, "model.mps"), Path(folder, "hints.json")
+        write(files[0])
+        files[1].write_text(json.dumps(hints), encoding="utf-8")
+        yield files
+
+
+def worker_command(name: str, *arguments: object) -> list[str]:
+    """Command line of a solver's process (``worker.read_task`` says its arguments)."""
+    return [sys.executable, "-P", "-m", f"dse.mapping.worker_{name}", *map(str, arguments)]
 
 
 def run_until(command: list[str], deadline_s: float) -> tuple[list[str], str]:

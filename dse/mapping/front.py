@@ -19,13 +19,13 @@ import pandas as pd
 from dse.errors import SpecError
 from dse.mapping.checks import keeps_limits
 from dse.mapping.child import Changes, solve_sweep
-from dse.mapping.goal import Goal, single
+from dse.mapping.goal import Goal
 from dse.mapping.metric_terms import metric_terms
 from dse.mapping.metrics import METRICS, NAMES, Metric
 from dse.mapping.objective import Choice, metric_values
-from dse.mapping.problem import MappingProblem, build_program
+from dse.mapping.problem import LIMIT_OF, MappingProblem, build_program, with_goal, with_limit
 from dse.mapping.program import Program
-from dse.mapping.solve import LIMIT_OF, best_rule, solve_problem
+from dse.mapping.solve import best_rule, solve_problem
 from dse.spec.suggest import did_you_mean
 
 AUGMENTED: Final = 1e-4
@@ -155,18 +155,6 @@ def read_pair(metrics: Sequence[str], n_points: int) -> tuple[Metric, Metric]:
 def augmented(minimised: Metric, limited: Metric, trade: float) -> Goal:
     """The minimised metric with a little of the limited one."""
     return Goal(weights={minimised: 1.0, limited: trade} if trade > 0 else {minimised: 1.0})
-
-
-def with_goal(problem: MappingProblem, metric: Metric) -> MappingProblem:
-    """The problem with one metric as its goal."""
-    return dataclasses.replace(problem, goal=single(metric))
-
-
-def with_limit(problem: MappingProblem, metric: Metric, most: float) -> MappingProblem:
-    """The problem with a metric held below a number, and below the limit it has."""
-    known = getattr(problem.limits, LIMIT_OF[metric])
-    held: dict[str, Any] = {LIMIT_OF[metric]: most if known is None else min(known, most)}
-    return dataclasses.replace(problem, limits=dataclasses.replace(problem.limits, **held))
 
 
 def swept(

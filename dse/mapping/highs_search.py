@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -120,6 +120,8 @@ class Search:
     bound: float = float("-inf")
     value: float = float("inf")
     values: Array | None = None
+    report: Callable[[Search], None] = lambda _: None
+    """Called with every better solution."""
 
     def spent_s(self) -> float:
         """Time since the beginning [s]."""
@@ -151,6 +153,7 @@ class Search:
         value = self.model.value_of(values)
         if value < self.value:
             self.value, self.values = value, values
+            self.report(self)
 
     def relax(self) -> str:
         """Solves the relaxation; its status."""

@@ -37,8 +37,10 @@ and the scores of one pool are dealt out afterwards.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -57,10 +59,11 @@ from dse.mapping.constraints import (
     add_sensitivity_limits,
     add_unit_limits,
 )
-from dse.mapping.goal import Goal
+from dse.mapping.goal import Goal, single
 from dse.mapping.instance import Instance, make_instance, option_score_matrix
 from dse.mapping.limits import LimitValue, MappingLimits, read_limits, require_known_names, with_calibrated_limit
 from dse.mapping.metric_terms import metric_terms
+from dse.mapping.metrics import Metric
 from dse.mapping.pools import make_pools
 from dse.mapping.program import Program
 from dse.spec.architecture import Architecture
@@ -70,6 +73,13 @@ COST_LIMITS = (
     "max_energy_pj_per_token", "max_group_load_ns", "max_layer_latency_ns", "max_digital_ns", "max_power_mw",
 )  # fmt: skip
 """Limits that see energies or times of blocks."""
+LIMIT_OF: Final[dict[Metric, str]] = {
+    "sensitivity": "max_sensitivity",
+    "energy": "max_energy_pj_per_token",
+    "bottleneck": "max_group_load_ns",
+    "layer_latency": "max_layer_latency_ns",
+}
+"""Metric → the limit that holds it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -102,6 +112,18 @@ def mapping_problem(
     bounds = with_calibrated_limit(read_limits(limits), option_scores.attrs.get("unit"))
     require_known_names(instance, bounds)
     return MappingProblem(instance=instance, goal=goal, limits=bounds)
+
+
+def with_goal(problem: MappingProblem, metric: Metric) -> MappingProblem:
+    """The problem with one metric as its goal."""
+    return dataclasses.replace(problem, goal=single(metric))
+
+
+def with_limit(problem: MappingProblem, metric: Metric, most: float) -> MappingProblem:
+    """The problem with a metric held below a number, and below the limit it has."""
+    known = getattr(problem.limits, LIMIT_OF[metric])
+    held: dict[str, Any] = {LIMIT_OF[metric]: most if known is None else min(known, most)}
+    return dataclasses.replace(problem, limits=dataclasses.replace(problem.limits, **held))
 
 
 def build_program(

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import pandas as pd
 
@@ -18,13 +18,13 @@ from dse.mapping.checks import check_limits, keeps_limits
 from dse.mapping.child import Answer, solve_model
 from dse.mapping.compare import FRACTIONS, compare_rules
 from dse.mapping.diagnose import arithmetic_causes, diagnose
-from dse.mapping.goal import read_goal, single
+from dse.mapping.goal import read_goal
 from dse.mapping.instance import Instance
 from dse.mapping.limits import LimitValue, MappingLimits
-from dse.mapping.metrics import NAMES, SLACK, Metric, Objective
+from dse.mapping.metrics import NAMES, SLACK, Objective
 from dse.mapping.model import Mapping, Status
 from dse.mapping.objective import Choice, goal_value, metric_values, power_mw
-from dse.mapping.problem import MappingProblem, build_program, mapping_problem
+from dse.mapping.problem import MappingProblem, build_program, mapping_problem, with_goal, with_limit
 from dse.mapping.result import make_mapping
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
@@ -37,13 +37,6 @@ REMEDY_S: Final = 10.0
 """Most time for the remedies where arithmetic says that there is no mapping [s]."""
 POWER_ROUNDS: Final = 6
 """Times that a limit on power is tightened where the program's necessary condition was not enough."""
-LIMIT_OF: Final[dict[Metric, str]] = {
-    "sensitivity": "max_sensitivity",
-    "energy": "max_energy_pj_per_token",
-    "bottleneck": "max_group_load_ns",
-    "layer_latency": "max_layer_latency_ns",
-}
-"""Metric → the limit that holds it."""
 
 
 class Candidate(NamedTuple):
@@ -151,15 +144,13 @@ def solve_problem(problem: MappingProblem, *, time_limit_s: float, gap: float, s
 
     *earlier, last = problem.goal.order or (None,)
     for metric in earlier:
-        own = dataclasses.replace(problem, goal=single(metric))
-        value = search(own, time_limit_s=left_s() / 2, gap=min(gap, problem.goal.slack), seed=seed).best.value
+        value = search(
+            with_goal(problem, metric), time_limit_s=left_s() / 2, gap=min(gap, problem.goal.slack), seed=seed
+        ).best.value
         most = value + problem.goal.slack * abs(value)
-        name, known = LIMIT_OF[metric], getattr(problem.limits, LIMIT_OF[metric])
-        held: dict[str, Any] = {name: most if known is None else min(most, known)}
-        limits = dataclasses.replace(problem.limits, **held)
-        problem = dataclasses.replace(problem, limits=limits)
+        problem = with_limit(problem, metric, most)
     if last is not None:
-        problem = dataclasses.replace(problem, goal=single(last))
+        problem = with_goal(problem, last)
     return search(problem, time_limit_s=left_s(), gap=gap, seed=seed)
 
 
@@ -223,8 +214,7 @@ def too_much_power(problem: MappingProblem, most: float, seen: Sequence[float]) 
 
 def with_less_power(limits: MappingLimits, instance: Instance, choice: Choice, most: float) -> MappingLimits:
     """Limits of which a placement that draws too much power breaks the one on energy."""
-    drawn = check_limits(instance, choice, MappingLimits(max_power_mw=most))[-1].need
-    energy = metric_values(instance, choice)["energy"] * most / drawn
+    energy = metric_values(instance, choice)["energy"] * most / power_mw(instance, choice)
     known = limits.max_energy_pj_per_token
     return dataclasses.replace(limits, max_energy_pj_per_token=energy if known is None else min(energy, known))
 

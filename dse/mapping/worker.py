@@ -1,8 +1,9 @@
 """What the solver processes share: their arguments, and the JSON lines they answer with.
 
 A solver process runs as ``python -m dse.mapping.worker_highs MODEL.mps HINTS.json TIME_LIMIT_S GAP SEED``. Lines:
-``{"event": "relaxation", "status", "bound"}``, then ``{"event": "solution", "status", "bound", "values", "solver"}``;
-status is ``optimal``, ``infeasible``, ``time_limit`` or ``failed``.
+``{"event": "relaxation", "status", "bound"}``, then ``{"event": "solution", "status", "bound", "values", "solver"}``
+for every better solution, the last one with how the search ended; status is ``optimal``, ``infeasible``,
+``time_limit`` or ``failed``.
 """
 
 from __future__ import annotations

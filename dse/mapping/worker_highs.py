@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TextIO
 
 from dse.mapping.highs_search import Search, loaded_model
@@ -15,20 +16,24 @@ def solve_highs(answers: TextIO, task: Task) -> None:
     limit_s = task.time_limit_s / max(len(task.sweep), 1)
     for changes in task.sweep or [{}]:
         model.change_rows(changes)
-        search = Search(task, model, limit_s)
+        search = Search(task, model, limit_s, report=partial(say_solution, answers, "time_limit"))
         status = search.relax()
         say(answers, event="relaxation", status=status, bound=finite(search.bound))
-        status = search.run(status)
-        names = model.names
-        found = [] if search.values is None else list(enumerate(search.values.tolist()))
-        say(
-            answers,
-            event="solution",
-            status=status,
-            bound=finite(min(search.bound, search.value)),
-            values={names[column]: value for column, value in found if value},
-            solver=f"HiGHS {model.highs.version()}",
-        )
+        say_solution(answers, search.run(status), search)
+
+
+def say_solution(answers: TextIO, status: str, search: Search) -> None:
+    """Says the best solution so far, so that a process that is ended leaves its last one."""
+    names = search.model.names
+    found = [] if search.values is None else list(enumerate(search.values.tolist()))
+    say(
+        answers,
+        event="solution",
+        status=status,
+        bound=finite(min(search.bound, search.value)),
+        values={names[column]: value for column, value in found if value},
+        solver=f"HiGHS {search.model.highs.version()}",
+    )
 
 
 def finite(value: float) -> float | None:

@@ -23,7 +23,7 @@ def rules_text(mapping: Mapping, rules: Sequence[RuleResult]) -> str:
             significant(r.value),
             excess_text(r, mapping),
             limits_text(r),
-            f"{1e3 * r.seconds:.0f}",
+            milliseconds(r),
         ]
         for r in order
     ]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dse.errors import Cause, InfeasibleError, SpecError
+from dse.mapping import child
 from dse.mapping.from_file import problem_from_file
 from dse.mapping.model import Mapping
 from dse.mapping.solve import solve_problem, solved
@@ -410,3 +411,20 @@ def test_a_digital_budget_of_layers_says_the_least_that_would_do(tmp_path: Path)
     found = {cause.limit: cause for cause in causes}
     assert found["max_digital_experts_per_layer"].need == 2  # three digital experts in two layers
     assert found["max_sensitivity"].need == pytest.approx(2.0)
+
+
+def test_a_solver_that_is_ended_leaves_its_last_solution(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    record = small(6) | {"objective": "layer_latency", "limits": {"max_sensitivity": 8.0}}
+    (tmp_path / "p.json").write_text(json.dumps(record))
+    whole, run = solve(tmp_path / "p.json"), child.run_until
+
+    def without_last_line(command: list[str], deadline_s: float) -> tuple[list[str], str]:
+        lines, errors = run(command, deadline_s)
+        return lines[:-1], errors
+
+    monkeypatch.setattr(child, "run_until", without_last_line)
+    cut = solve(tmp_path / "p.json")
+    assert cut.solver.startswith("HiGHS")
+    # by hand: the last line only says how the search ended
+    assert cut.value == pytest.approx(whole.value)
+    assert cut.bound <= whole.value * (1 + 1e-9)
