@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dse.commands.inputs import Pair, load_pair, pins_of, ruled_mapping
@@ -16,7 +18,7 @@ from dse.commands.map_arguments import BY_NAME, NUMBERS, PAIRED, flag, limits_of
 from dse.commands.map_front import run_front
 from dse.commands.output import emit, output_file, tell, writing
 from dse.cost.micro_batch import require_sequences
-from dse.cost.table import cost_table
+from dse.cost.table import CostTable, cost_table
 from dse.cost.warnings import architecture_warnings
 from dse.errors import SpecError
 from dse.evaluation.result import Evaluation
@@ -65,29 +67,47 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.workload is None:
         raise SpecError("dse map needs ARCH and WORKLOAD (dse map server_pcm3d olmoe), or --problem FILE")
     pair = load_pair(arguments)
+    tables = tables_of(pair)
     if arguments.front is not None:
-        return run_front(arguments, front_problem(arguments, pair))
-    mapping = packed_mapping(arguments, pair)
+        return run_front(arguments, front_problem(arguments, pair, tables))
+    mapping = packed_mapping(arguments, pair, tables)
     if arguments.robust is not None:
-        mapping = with_robustness(arguments, pair, mapping)
-    scores = score_blocks(pair.workload)
-    share = sensitivity_share(scores, mapping)
+        mapping = with_robustness(arguments, pair, tables, mapping)
+    share = sensitivity_share(tables.scores, mapping)
     if file is not None:
         with writing(arguments, file):
             mapping.save(file)
     warnings = architecture_warnings(pair.arch)
     for warning in warnings:
         tell(arguments, f"warning: {warning}")
-    rules = compared_rules(arguments, pair, mapping)
+    rules = compared_rules(arguments, pair, tables, mapping)
     evaluation = evaluate(pair.arch, pair.workload, dataclasses.replace(mapping, slices=None))
     document = {
-        **dataclasses.replace(mapping, slices=None).to_dict(), "sensitivity_share": share, "score": dict(scores.attrs),
+        **dataclasses.replace(mapping, slices=None).to_dict(), "sensitivity_share": share,
+        "score": dict(tables.scores.attrs),
         "worst_link": worst_link(evaluation), "bound_by": evaluation.binding,
         "warnings": list(warnings), **rules_document(rules),
     }  # fmt: skip
     text = mapping_text(mapping, pair.workload, share, evaluation) + rules_text(mapping, rules)
     emit(arguments, document, lambda: text)
     return 4 if mapping.status == "time_limit" else 0
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Tables:
+    """What a problem of an architecture and a workload is made of, computed once a run."""
+
+    scores: pd.DataFrame
+    options: pd.DataFrame
+    """Scores of the options."""
+    costs: CostTable
+
+
+def tables_of(pair: Pair) -> Tables:
+    """The tables of an architecture and a workload."""
+    scores = score_blocks(pair.workload)
+    options = option_scores(scores, pair.workload, pair.arch)
+    return Tables(scores=scores, options=options, costs=cost_table(pair.arch, pair.workload))
 
 
 def worst_link(evaluation: Evaluation) -> dict[str, object] | None:
@@ -132,7 +152,7 @@ def with_room(problem: MappingProblem, room: MappingABC[str, float]) -> MappingP
     return dataclasses.replace(problem, limits=dataclasses.replace(problem.limits, max_units={**known, **tight}))
 
 
-def front_problem(arguments: argparse.Namespace, pair: Pair) -> MappingProblem:
+def front_problem(arguments: argparse.Namespace, pair: Pair, tables: Tables) -> MappingProblem:
     """The problem whose front is asked for.
 
     Raises:
@@ -141,10 +161,10 @@ def front_problem(arguments: argparse.Namespace, pair: Pair) -> MappingProblem:
     if arguments.rule is not None or arguments.objective is not None:
         option = "--rule" if arguments.rule is not None else "--objective"
         raise SpecError(f"--front {arguments.front} says what is minimised, so {option} has no place; drop one")
-    return pair_problem(arguments, pair, single("energy"))
+    return pair_problem(arguments, pair, tables, single("energy"))
 
 
-def compared_rules(arguments: argparse.Namespace, pair: Pair, mapping: Mapping) -> list[RuleResult]:
+def compared_rules(arguments: argparse.Namespace, pair: Pair, tables: Tables, mapping: Mapping) -> list[RuleResult]:
     """Every rule under the objective and limits of the mapping, where ``--compare`` asks for them.
 
     Raises:
@@ -154,7 +174,7 @@ def compared_rules(arguments: argparse.Namespace, pair: Pair, mapping: Mapping) 
         return []
     if mapping.status == "rule":
         raise SpecError("--compare sets rules beside the best mapping, and --rule asks for one rule alone; drop one")
-    problem = pair_problem(arguments, pair, goal_of(arguments))
+    problem = pair_problem(arguments, pair, tables, goal_of(arguments))
     return compare_rules(problem, router_norm=router_norms(pair, problem))
 
 
@@ -167,11 +187,11 @@ def router_norms(pair: Pair, problem: MappingProblem) -> NDArray[np.float64] | N
     return np.array([known.get(name, 0.0) for name in problem.instance.names])
 
 
-def pair_problem(arguments: argparse.Namespace, pair: Pair, goal: Goal) -> MappingProblem:
+def pair_problem(arguments: argparse.Namespace, pair: Pair, tables: Tables, goal: Goal) -> MappingProblem:
     """The problem of an architecture and a workload under the given limits and pins."""
     return mapping_problem(
-        cost_table(pair.arch, pair.workload),
-        option_scores(score_blocks(pair.workload), pair.workload, pair.arch),
+        tables.costs,
+        tables.options,
         pair.workload,
         pair.arch,
         goal=goal,
@@ -190,7 +210,7 @@ def goal_of(arguments: argparse.Namespace) -> Goal:
     )
 
 
-def with_robustness(arguments: argparse.Namespace, pair: Pair, mapping: Mapping) -> Mapping:
+def with_robustness(arguments: argparse.Namespace, pair: Pair, tables: Tables, mapping: Mapping) -> Mapping:
     """The mapping with how sure its choice is.
 
     Raises:
@@ -202,7 +222,7 @@ def with_robustness(arguments: argparse.Namespace, pair: Pair, mapping: Mapping)
         pair.arch,
         pair.workload,
         dataclasses.replace(mapping, slices=None),
-        option_scores(score_blocks(pair.workload), pair.workload, pair.arch),
+        tables.options,
         goal=goal_of(arguments),
         limits=read_limits(limits_of(arguments)),
         pins=pins_of(arguments),
@@ -215,7 +235,7 @@ def with_robustness(arguments: argparse.Namespace, pair: Pair, mapping: Mapping)
     return dataclasses.replace(mapping, robustness=found.to_dict())
 
 
-def packed_mapping(arguments: argparse.Namespace, pair: Pair) -> Mapping:
+def packed_mapping(arguments: argparse.Namespace, pair: Pair, tables: Tables) -> Mapping:
     """The wanted mapping with the place of every slice; what does not fit its tiles is mapped again with less room.
 
     Raises:
@@ -223,7 +243,7 @@ def packed_mapping(arguments: argparse.Namespace, pair: Pair) -> Mapping:
     """
     room: dict[str, float] = {}
     for _ in range(PACKING_ROUNDS):
-        mapping = wanted_mapping(arguments, pair, room)
+        mapping = wanted_mapping(arguments, pair, tables, room)
         try:
             return pack(mapping, pair.arch, pair.workload)
         except PackingError as error:
@@ -232,10 +252,10 @@ def packed_mapping(arguments: argparse.Namespace, pair: Pair) -> Mapping:
             tell(arguments, f"remark: {error.causes[0]}; mapping again with less room there")
             used = room.get(error.group, mapping.units_used[error.group])
             room[error.group] = min(used, error.have) - max(error.need - error.have, 1)
-    return pack(wanted_mapping(arguments, pair, room), pair.arch, pair.workload)
+    return pack(wanted_mapping(arguments, pair, tables, room), pair.arch, pair.workload)
 
 
-def wanted_mapping(arguments: argparse.Namespace, pair: Pair, room: MappingABC[str, float]) -> Mapping:
+def wanted_mapping(arguments: argparse.Namespace, pair: Pair, tables: Tables, room: MappingABC[str, float]) -> Mapping:
     """The mapping of a rule, or the best one with no more crossbars of a group in use than there is room.
 
     Raises:
@@ -244,7 +264,7 @@ def wanted_mapping(arguments: argparse.Namespace, pair: Pair, room: MappingABC[s
     limits = limits_of(arguments)
     if arguments.rule is None:
         require_sequences(pair.arch, pair.workload)
-        problem = with_room(pair_problem(arguments, pair, goal_of(arguments)), room)
+        problem = with_room(pair_problem(arguments, pair, tables, goal_of(arguments)), room)
         solution = solve_problem(problem, time_limit_s=arguments.time_limit_s, gap=arguments.gap, seed=arguments.seed)
         digests = {"architecture": pair.arch.digest, "workload": pair.workload.digest}
         return solved(problem, solution, gap=arguments.gap, digests=digests)
