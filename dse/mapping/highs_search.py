@@ -1,8 +1,9 @@
 """How one program is solved with HiGHS.
 
 1. The relaxation; its optimum is a bound, and its reduced costs say what changing a variable costs at least.
-2. Programs that fall into parts (the stages) but for a few rows: a solution part by part, and the Lagrangian bound of
-   those rows, which is stronger than the relaxation, because each part is solved in whole numbers.
+2. Programs that fall into parts (the stages) but for a few rows, small ones as a whole for a moment before: a solution
+   part by part, and the Lagrangian bound of those rows, which is stronger than the relaxation, because each part is
+   solved in whole numbers.
 3. Else the core: the program with all integer variables fixed but those that the relaxation leaves open or nearly so.
 4. Where value and bound are not within the gap: the program without the variables whose reduced cost exceeds the
    distance between value and the relaxation, by branch and bound from the best solution.
@@ -34,6 +35,8 @@ PARTS_S_PER_COLUMN: Final = 2e-4
 """Most time for a solution part by part, and what each integer variable adds to it [s]."""
 SMALL: Final = 500
 """Integer variables of a small program."""
+SMALL_S: Final = 1.0
+"""Time for a small program as a whole before it is solved part by part [s]."""
 POLISH_S: Final = {True: 10.0, False: 1.0}
 """Whether a program is small → time for which it is solved beyond the gap, to the optimum itself where that is near."""
 EXACT: Final = 1e-9
@@ -175,7 +178,9 @@ class Search:
         if np.all(np.abs(values - np.round(values)) <= WHOLE):
             self.take(self.model.relaxation)
             return status
-        if self.task.parts:
+        if self.task.parts and len(self.model.integer) <= SMALL:
+            self.branch({}, is_proof=True, time_limit_s=SMALL_S)
+        if self.task.parts and not self.is_good():
             self.solve_parts()
         if self.values is None:
             status = self.solve_core()
