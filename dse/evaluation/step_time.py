@@ -139,14 +139,16 @@ def resource_shares(
 def add_group(shares: Shares, time: GroupTime, weight: Quantity) -> None:
     """Adds the time of a group to what it is spent on: the resource that binds, and what adds to it."""
     top = reduce(np.maximum, time.bound_by.values())
-    taken = np.zeros(top.shape, dtype=bool)
+    left, weighted = np.True_, weight * top
 
     def add(name: str, value: Array) -> None:
         shares[name] = shares[name] + value if name in shares else value
 
-    for resource, value in time.bound_by.items():
-        binds = (value == top) & ~taken
-        taken |= binds
-        add(resource, np.where(binds, weight * value, 0.0))
+    *others, last = time.bound_by
+    for resource in others:
+        binds = left & (time.bound_by[resource] == top)
+        left = left & ~binds
+        add(resource, binds * weighted)
+    add(last, left * weighted)
     for name, value in time.added.items():
         add(name, weight * value)

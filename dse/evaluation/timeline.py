@@ -71,11 +71,15 @@ class StageTime:
         shape = np.shape(next(iter(self.groups.values())).total)
         if not any(np.any(group.spread) for group in self.groups.values()):
             return np.zeros(shape)
-        of_groups = [np.broadcast_to(np.asarray(group.spread) ** 2, shape) for group in self.groups.values()]
-        if not self.side_by_side:
-            return np.asarray(np.sum(of_groups, axis=0))
-        slowest = np.argmax([group.total for group in self.groups.values()], axis=0)
-        return np.asarray(np.take_along_axis(np.array(of_groups), slowest[None], axis=0)[0])
+        first, *others = self.groups.values()
+        longest, variance = first.total, np.square(first.spread)
+        for group in others:
+            if self.side_by_side:
+                variance = np.where(group.total > longest, np.square(group.spread), variance)
+                longest = np.maximum(longest, group.total)
+            else:
+                variance = variance + np.square(group.spread)
+        return np.broadcast_to(variance, shape)
 
     @property
     def total(self) -> Array:
@@ -146,7 +150,8 @@ def group_times(
     tokens: Array,
 ) -> dict[str, GroupTime]:
     """Time of each group that works in a stage."""
-    sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(np.zeros(tokens.shape) for _ in fields(_Sums))))
+    nothing = np.broadcast_to(0.0, tokens.shape)
+    sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(nothing for _ in fields(_Sums))))
     for entry in entries:
         at = (entry.class_index, entry.option_index)
         group = sums[costs.options[entry.option_index].group]
@@ -190,8 +195,9 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
     if is_some(sums.buffer):
         bound_by[f"{name} buffer"] = sums.buffer
-    latency: Array = np.asarray(exchange_latency_ns(arch, arch.unit(name)) * (sums.link > 0), dtype=np.float64)
-    added = {f"{name} kernel launches": sums.fixed - latency + sums.launch}
+    crossing, launches = exchange_latency_ns(arch, arch.unit(name)), sums.fixed + sums.launch
+    latency = np.asarray(crossing * (sums.link > 0), dtype=np.float64) if np.any(crossing) else np.zeros(1)
+    added = {f"{name} kernel launches": launches - latency if np.any(crossing) else launches}
     others = {"vector work": sums.vector, "exchange latency": latency, "exchange bandwidth": sums.link}
     return GroupTime(bound_by, added | {f"{name} {what}": time for what, time in others.items() if is_some(time)})
 
