@@ -108,8 +108,12 @@ def _busiest(visit_bytes: bytes, n: int, held_bytes: bytes, fixed_bytes: bytes) 
 
 
 def sampled_busiest(visits: Array, n: int, held: NDArray[np.int64], fixed: NDArray[np.int64]) -> Busiest:
-    """Mean and spread over as many sampled steps as the mean needs; layers whose λ differ in order share the steps."""
-    order = np.argsort(visits, kind="stable")
+    """Mean and spread over as many sampled steps as the mean needs.
+
+    Experts are taken in the order of their λ and then of what tiles hold of them, so that their numbers do not matter.
+    """
+    columns = [column.tobytes() for column in np.ascontiguousarray(held.T)]
+    order = np.array(sorted(range(len(visits)), key=lambda e: (visits[e], columns[e])))
     here = np.flatnonzero(held[:, order].any(axis=0))
     counts = step_counts(visits[order].tobytes(), n)
     slices, largest = held[:, order[here]].T.astype(np.float32), np.zeros(0)

@@ -123,6 +123,15 @@ def test_busiest_of_one_and_two_tokens_by_brute_force(tokens, top_k, held):
     assert found.std == pytest.approx(largest.std(), rel=0.03, abs=0.01)
 
 
+@pytest.mark.parametrize("contents", [shared_tiles(12, 3, 20), scattered(12, 4, 7), shared_tiles(5, 1, 5)])
+def test_numbering_the_experts_anew_changes_nothing(contents):
+    visits = np.array([0.5, 0.5, *np.full(contents.held.shape[1] - 2, 0.25)])
+    found = busiest_tile(visits, 3, contents)
+    for seed in range(4):
+        order = np.random.default_rng(seed).permutation(len(visits))
+        assert busiest_tile(visits[order], 3, TileContents(contents.held[:, order], contents.always)) == found
+
+
 def test_an_expert_that_every_token_uses_is_the_busiest():
     # by hand: expert 0 is used by each of n tokens, and no tile can be visited more often than n times
     visits = np.array([1.0, *np.full(31, 3 / 31)])
