@@ -8,6 +8,7 @@ from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from dse.cost.micro_batch import require_sequences
@@ -26,6 +27,7 @@ from dse.mapping.model import Mapping, Status
 from dse.mapping.objective import Choice, goal_value, metric_values, power_mw
 from dse.mapping.problem import MappingProblem, build_program, mapping_problem, with_goal, with_limit
 from dse.mapping.result import make_mapping
+from dse.mapping.swaps import swapped
 from dse.spec.architecture import Architecture
 from dse.workload.build import Workload
 
@@ -35,6 +37,12 @@ WHOLE_BLOCKS: Final = "parts of blocks would keep all limits, whole blocks do no
 """What is said where the relaxation has a solution and the program has none."""
 REMEDY_S: Final = 10.0
 """Most time for the remedies where arithmetic says that there is no mapping [s]."""
+FEW: Final = 16
+"""Blocks in every stage up to which branch and bound alone is quicker than exchanges after a first placement."""
+COARSE: Final = 0.05
+"""Gap of a first placement that exchanges are to improve."""
+SWAPS_SHARE: Final = 0.4
+"""Share of the time for it."""
 POWER_ROUNDS: Final = 6
 """Times that a limit on power is tightened where the program's necessary condition was not enough."""
 
@@ -165,8 +173,28 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
     instance, goal, limits = problem.instance, problem.goal, problem.limits
     if arithmetic_causes(instance, limits):
         raise InfeasibleError(diagnose(problem, time_limit_s=min(time_limit_s, REMEDY_S), seed=seed))
-    best = best_rule(problem)
-    bound, tightened, seen = simple_bound(instance, goal), limits, list[float]()
+    best, bound = best_rule(problem), simple_bound(instance, goal)
+    if exchanges_help(problem) and np.bincount(instance.stage).max(initial=0) > FEW:
+        found, known = with_swaps(problem, time_limit_s=SWAPS_SHARE * time_limit_s, seed=seed)
+        best, bound = better(best, found), max(bound, known)
+        if best is not None and status_of(best.value, bound, gap) != "time_limit":
+            return Solution(best, min(bound, best.value))
+    left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
+    return searched(problem, best, bound, time_limit_s=left_s, gap=gap, seed=seed)
+
+
+def searched(
+    problem: MappingProblem, best: Candidate | None, bound: float, *, time_limit_s: float, gap: float, seed: int
+) -> Solution:
+    """The better of a known placement and the solver's, and the larger of a known bound and the solver's.
+
+    Raises:
+        InfeasibleError: no placement keeps the limits.
+        TimeLimitError: the time passed before any placement was found.
+    """
+    begin = time.monotonic()
+    instance, goal, limits = problem.instance, problem.goal, problem.limits
+    tightened, seen = limits, list[float]()
     for _ in range(POWER_ROUNDS):
         trial = dataclasses.replace(problem, limits=tightened)
         program = build_program(trial)
@@ -184,7 +212,7 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
         choice = program.choice(answer.values)
         found = Candidate(goal_value(instance, goal, choice), answer.solver, choice)
         if keeps_limits(instance, choice, limits):
-            best = found if best is None or found.value <= best.value else best
+            best = better(best, exchanged(problem, found, time_limit_s - (time.monotonic() - begin)))
             break
         if limits.max_power_mw is None:
             break
@@ -202,6 +230,41 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
             raise TimeLimitError(f"{message}; `dse doctor` checks the installation")
         raise TimeLimitError(f"no mapping found within {time_limit_s:g} s; allow more time or loosen the limits")
     return Solution(best, best.value if not program.pools else min(bound, best.value))
+
+
+def with_swaps(problem: MappingProblem, *, time_limit_s: float, seed: int) -> tuple[Candidate | None, float]:
+    """The solver's first placement after exchanges within stages, and the relaxation's bound (−inf: not known)."""
+    begin, program = time.monotonic(), build_program(problem)
+    if not program.pools:
+        return None, float("-inf")
+    answer = solve_model(program.write, parts=program.parts(), time_limit_s=time_limit_s, gap=COARSE, seed=seed)
+    bound = float("-inf") if answer.bound is None else program.bound(answer.bound)
+    choice = program.choice(answer.values) if answer.values else None
+    if choice is None or not keeps_limits(problem.instance, choice, problem.limits):
+        return None, bound
+    found = Candidate(goal_value(problem.instance, problem.goal, choice), answer.solver, choice)
+    return exchanged(problem, found, time_limit_s - (time.monotonic() - begin)), bound
+
+
+def exchanges_help(problem: MappingProblem) -> bool:
+    """Whether stages count, whose groups exchanges make equally busy."""
+    return "layer_latency" in problem.goal.metrics
+
+
+def exchanged(problem: MappingProblem, found: Candidate, time_limit_s: float) -> Candidate:
+    """A placement after exchanges within stages."""
+    if not exchanges_help(problem):
+        return found
+    choice = swapped(problem, found.choice, time_limit_s=time_limit_s)
+    value = goal_value(problem.instance, problem.goal, choice)
+    return Candidate(value, f"{found.origin} and exchanges", choice) if value < found.value else found
+
+
+def better(best: Candidate | None, found: Candidate | None) -> Candidate | None:
+    """The placement of the smaller value, the later one of equals."""
+    if best is None or found is None:
+        return found or best
+    return found if found.value <= best.value else best
 
 
 def too_much_power(problem: MappingProblem, most: float, seen: Sequence[float]) -> Cause:
