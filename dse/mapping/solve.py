@@ -179,8 +179,8 @@ def search(problem: MappingProblem, *, time_limit_s: float, gap: float, seed: in
         best, bound = better(best, found), max(bound, known)
         if best is not None and status_of(best.value, bound, gap) != "time_limit":
             return Solution(best, min(bound, best.value))
-    left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
-    return searched(problem, best, bound, time_limit_s=left_s, gap=gap, seed=seed)
+        time_limit_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
+    return searched(problem, best, bound, time_limit_s=time_limit_s, gap=gap, seed=seed)
 
 
 def searched(
