@@ -101,10 +101,14 @@ def block_options(
             for o in block.options
             if o.group not in groups
         ]
-        keys = [(o.group, o.precision, o.copies) for o in block.options]
+        options = tuple(
+            dataclasses.replace(o, precision=o.precision or format_of(groups[o.group])) if o.group in groups else o
+            for o in block.options
+        )
+        keys = [(o.group, o.precision, o.copies) for o in options]
         if len(set(keys)) < len(keys):
             problems.append(loaded.problem("holds an option twice", *place, "options"))
-        return block.options, problems
+        return options, problems
     problems = [
         loaded.problem(f"unknown group {name!r}{did_you_mean(name, groups)}", *place, key)
         for key in (*TABLES, "sensitivity", "allowed_groups")
@@ -126,6 +130,11 @@ def names_in(value: object) -> list[str]:
     return [str(name) for name in value] if isinstance(value, Mapping | tuple) else []
 
 
+def format_of(group: ProblemGroup) -> str:
+    """What the weights on a group are called where nothing is said."""
+    return "analog" if group.kind == "analog" else "digital"
+
+
 def of_group(block: ProblemBlock, group: ProblemGroup) -> ProblemOption:
     """The option of format 1: a block on a group."""
     score = block.sensitivity or 0.0
@@ -133,7 +142,7 @@ def of_group(block: ProblemBlock, group: ProblemGroup) -> ProblemOption:
     is_analog = group.kind == "analog"
     return ProblemOption(
         group=group.name,
-        precision="analog" if is_analog else "digital",
+        precision=format_of(group),
         units=block.units.get(group.name, 0.0),
         bytes=block.bytes.get(group.name, 0.0),
         energy_pj_per_token=block.energy_pj_per_token.get(group.name, 0.0),

@@ -47,8 +47,8 @@ class ProblemOption:
 
     group: str
     """Core group."""
-    precision: str = "analog"
-    """Format of the weights: ``analog``, fp16, int8, …"""
+    precision: str = ""
+    """Format of the weights: ``analog``, fp16, int8, …; absent: ``analog`` or ``digital``, as the group is."""
     copies: AtLeastOne = 1
     """Copies of the block."""
     units: Amount = 0.0

@@ -428,3 +428,12 @@ def test_a_solver_that_is_ended_leaves_its_last_solution(monkeypatch: pytest.Mon
     # by hand: the last line only says how the search ended
     assert cut.value == pytest.approx(whole.value)
     assert cut.bound <= whole.value * (1 + 1e-9)
+
+
+def test_options_without_a_precision_are_named_after_their_group(tmp_path: Path) -> None:
+    record = small()
+    for block in record["blocks"]:
+        block["options"] = [{k: v for k, v in o.items() if k != "precision"} for o in block["options"][:3]]
+    (tmp_path / "p.json").write_text(json.dumps(record))
+    options = problem_from_file(load_problem(str(tmp_path / "p.json"))).instance.options
+    assert {(o.group, o.precision) for o in options} == {("pcm", "analog"), ("npu", "digital")}
