@@ -60,7 +60,7 @@ def stages_of_slices(
     cell_of = np.full(len(names), -1)
     cell_of[list(cells)] = [number[cell] for cell in cells.values()]
     key = np.where(cell_of[code] < 0, -1, cell_of[code] * len(groups) + group)
-    place = (slices["die"].to_numpy(np.int64) << 24) + slices["tile"].to_numpy(np.int64)
+    place = places(slices)
     order = np.argsort(key, kind="stable")
     found: dict[int | None, dict[tuple[str, str], PackedTiles]] = defaultdict(dict)
     for own in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
@@ -70,6 +70,11 @@ def stages_of_slices(
             tiles = PackedTiles(tuple(names[held].tolist()), contents(place[own], position, len(held)), len(own))
             found[layer][stage, str(groups[group[own[0]]])] = tiles
     return dict(found)
+
+
+def places(slices: pd.DataFrame) -> NDArray[np.int64]:
+    """One number for die and tile of every slice."""
+    return np.asarray((slices["die"].to_numpy(np.int64) << 24) + slices["tile"].to_numpy(np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +98,7 @@ def packed_visits(workload: Workload, mapping: Mapping) -> dict[str, PackedVisit
     code, names = pd.factorize(slices["block"])
     block_class = np.array([of_block.get(name, -1) for name in names])[code]
     load = np.array([visits.get(name, 0.0) for name in names])[code]
-    place = (slices["die"].to_numpy(np.int64) << 24) + slices["tile"].to_numpy(np.int64)
+    place = places(slices)
     found = {}
     for group in slices["group"].unique():
         own = np.flatnonzero((slices["group"] == group).to_numpy() & (block_class >= 0))

@@ -208,7 +208,7 @@ def needs_tiles(core: AnalogCore) -> bool:
     noise = None if core.read is None else core.read.noise
     stated = (noise, core.output_noise, core.s_shape)
     is_plain = core.dac.grid != "full" and core.adc.grid != "full" and core.dac.range.mode == "static"
-    in_parts = (core.dac.encoding == "bit_serial" or core.dac.bits_per_phase is not None, weight_slices(core) > 1)
+    in_parts = (planes_of(core, top_code(core.dac.bits)) is not None, weight_slices(core) > 1)
     return (
         any(effect is not None for effect in stated)
         or not is_plain
