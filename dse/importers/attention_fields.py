@@ -122,7 +122,19 @@ def default_windows(config: ConfigFile, family: Family, n_layers: int) -> int:
         case "alternating":
             return (n_layers + 1) // 2
         case "chunked":
-            rotary = config.whole_numbers("no_rope_layers")
-            return sum(entry > 0 for entry in rotary) if rotary else n_layers - n_layers // ROPE_INTERVAL
+            return rotary_layers(config, n_layers)
         case _:
             return 0
+
+
+def rotary_layers(config: ConfigFile, n_layers: int) -> int:
+    """Layers with rotary positions: those marked in ``no_rope_layers``, else all but every n-th."""
+    marks = config.whole_numbers("no_rope_layers")
+    if marks:
+        if len(marks) < n_layers:
+            message = f"expected one entry per layer, {n_layers} (got {len(marks)} entries)"
+            config.fail("no_rope_layers", message)
+        return sum(mark > 0 for mark in marks[:n_layers])
+    key = "no_rope_layer_interval"
+    interval = ROPE_INTERVAL if config.values.get(key) is None else config.count(key)
+    return n_layers - n_layers // max(interval, 1)

@@ -56,12 +56,13 @@ class ConfigFile:
         """Adds a problem of a key."""
         self.problems.append(self.problem(key, message))
 
-    def count(self, *spellings: str, low: int = 1, null: int | None = None) -> int:
+    def count(self, *spellings: str, low: int = 1, high: int | None = None, null: int | None = None) -> int:
         """A whole number by any of its spellings; a wrong or missing one is a problem and reads as 0.
 
         Args:
             spellings: keys that mean it, the usual one first.
             low: smallest value allowed.
+            high: largest value allowed, if any.
             null: what null means; None: null counts as missing.
         """
         key = self.agreed(*spellings)
@@ -74,7 +75,10 @@ class ConfigFile:
             return 0
         number = whole(value)
         if number is None or number < low:
-            self.fail(key, f"expected a whole number >= {low} (got {json.dumps(value)})")
+            self.fail(key, f"expected a whole number >= {low} (got {short(value)})")
+            return 0
+        if high is not None and number > high:
+            self.fail(key, f"expected at most {high} (got {short(value)})")
             return 0
         return number
 
@@ -94,7 +98,11 @@ class ConfigFile:
 
     def flag(self, key: str, *, default: bool | None) -> bool:
         """Yes or no; a missing one takes the default with a note, or is a problem where there is none."""
-        value = self.values.get(key, self.around.get(key))
+        value, outer = self.values.get(key), self.around.get(key)
+        if value is None:
+            value = outer
+        elif outer is not None and outer != value:
+            self.fail(key, f"{short(value)} contradicts {key} = {short(outer)} around it; correct one of the two")
         if isinstance(value, bool):
             return value
         if value is not None:
@@ -185,7 +193,8 @@ class _Pairs(dict[str, Any]):
 
     def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
         super().__init__(pairs)
-        self.repeated = list(dict.fromkeys(key for key, value in pairs if self[key] != value))
+        differing = (key for key, value in pairs if self[key] is not value and self[key] != value)
+        self.repeated = list(dict.fromkeys(differing))
 
 
 def _repeated(config: ConfigFile, way: tuple[str, ...]) -> Problem:

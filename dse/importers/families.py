@@ -150,8 +150,10 @@ FAMILIES: Final[tuple[Family, ...]] = (
 )
 """Every family that is read."""
 
-WRAPPED: Final[dict[str, str]] = {"llama4": "text_config"}
-"""Model types of several parts → key of the language model in them."""
+LANGUAGE_PART: Final = "text_config"
+"""Key of the language model in a configuration of several parts."""
+WRAPPED: Final[dict[str, str]] = {"llama4": "llama4_text", "kimi_k25": "kimi_k2"}
+"""Model types of several parts → what their language model is where the part does not say."""
 SUPPORTED: Final[tuple[str, ...]] = (*(kind for family in FAMILIES for kind in family.model_types), *WRAPPED)
 """Every ``model_type`` that is read."""
 
@@ -177,7 +179,7 @@ def family_of(model_type: object) -> Family | None:
 
 
 def family_of_class(name: object) -> Family | None:
-    """The family of a class named under ``architectures``, or None."""
+    """The family of a class named under ``architectures``, or None (a class of several parts has none of its own)."""
     return next((family for family in FAMILIES if name in family.classes), None)
 
 

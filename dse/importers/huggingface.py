@@ -8,9 +8,18 @@ from typing import Final, NamedTuple
 from dse.errors import SpecError
 from dse.importers.attention_fields import read_attention, read_window
 from dse.importers.config_file import ConfigFile, read_config_file
-from dse.importers.families import REFUSED, SUPPORTED, WRAPPED, Family, family_of, family_of_class, unsupported
+from dse.importers.families import (
+    LANGUAGE_PART,
+    REFUSED,
+    SUPPORTED,
+    WRAPPED,
+    Family,
+    family_of,
+    family_of_class,
+    unsupported,
+)
 from dse.importers.layer_fields import read_layers, read_shared
-from dse.spec.model import BiasName, Model
+from dse.spec.model import MAX_LAYERS, BiasName, Model
 from dse.spec.model_checks import model_contradictions
 
 EXPERTS: Final = ("num_experts", "num_local_experts", "n_routed_experts")
@@ -74,24 +83,20 @@ def supported_family(file: ConfigFile) -> tuple[Family, str | None]:
         SpecError: another family, or parts that are not modelled, or no experts.
     """
     kind, classes = file.values.get("model_type"), file.values.get("architectures")
-    by_class = family_of_class(classes[0] if isinstance(classes, list) and classes else None)
-    part = WRAPPED.get(str(kind))
-    inner = file.values.get(part or "")
-    fields = inner if isinstance(inner, dict) else file.values
-    family = family_of(fields.get("model_type", kind)) if part else family_of(kind)
-    if kind is None and by_class is not None:
-        family = by_class
-    if part is not None and not isinstance(inner, dict):
-        file.fail(part, "missing; expected the fields of the language model")
-    elif kind is None and family is None:
+    named = classes[0] if isinstance(classes, list) and classes else classes
+    by_class = family_of_class(named)
+    part = LANGUAGE_PART if str(kind) in WRAPPED else None
+    fields = file.values if part is None else file.part(part).values
+    inner_kind = kind if part is None else fields.get("model_type") or WRAPPED[str(kind)]
+    family = by_class if kind is None else family_of(inner_kind)
+    if kind is None and family is None:
         file.fail("model_type", f"missing (supported: {', '.join(SUPPORTED)})")
     elif family is None:
-        why = unsupported(str(fields.get("model_type", kind) if part else kind))
+        why = unsupported(str(inner_kind))
         is_moe = str(kind) in REFUSED or any("expert" in key for way in file.places for key in way)
         file.fail("model_type", why if is_moe else f"not an MoE: none of {', '.join(EXPERTS)} is given; {why}")
     elif by_class not in (None, family):
-        assert isinstance(classes, list)
-        file.fail("architectures", f"{classes[0]!r} contradicts model_type = {kind!r}; correct one of the two")
+        file.fail("architectures", f"{named!r} contradicts model_type = {kind!r}; correct one of the two")
     elif not any(fields.get(key) for key in EXPERTS):
         at = next((key for key in EXPERTS if key in file.values), EXPERTS[0])
         file.fail(at, f"not an MoE: no expert count (one of {', '.join(EXPERTS)})")
@@ -106,12 +111,14 @@ def supported_family(file: ConfigFile) -> tuple[Family, str | None]:
 def read_model(config: ConfigFile, family: Family, name: str) -> Model:
     """The model that the fields describe; where the configuration has problems its numbers mean nothing."""
     check_respelled(config)
-    n_layers, d_model = config.count("num_hidden_layers"), config.count("hidden_size")
+    n_layers, d_model = config.count("num_hidden_layers", high=MAX_LAYERS), config.count("hidden_size")
     d_expert = config.count(*family.expert_width)
     attention = read_attention(config, family, d_model)
     head_bias: tuple[BiasName, ...] = ()
     if family.has_head_bias_flag and config.flag("lm_head_bias", default=None):
         head_bias = ("head",)
+    if config.values.get("quantization_config") or config.around.get("quantization_config"):
+        config.notes.append("quantization_config is not read: scenario.precision says how the weights are stored")
     if config.values.get("num_nextn_predict_layers"):
         config.notes.append("the prediction module (num_nextn_predict_layers) is left out")
     return Model(

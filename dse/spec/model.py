@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Strict
 
@@ -12,6 +12,8 @@ from dse.spec.quantity import CONFIG, Number
 Size = Annotated[int, Number(gt=0, integer=True)]
 SizeOrZero = Annotated[int, Number(ge=0, integer=True)]
 Flag = Annotated[bool, Strict()]
+MAX_LAYERS: Final = 100_000
+"""Layers beyond which a number is a slip, not a model."""
 BiasName = Literal[
     "q", "k", "v", "o", "q_a", "q_b", "kv_a", "kv_b", "router", "expert", "shared", "ffn", "head",
 ]  # fmt: skip
@@ -27,7 +29,7 @@ class Model:
     """Name shown in reports."""
     d_model: Size
     """Width of the residual stream."""
-    n_layers: Annotated[int, Number(gt=0, le=100_000, integer=True)]
+    n_layers: Annotated[int, Number(gt=0, le=MAX_LAYERS, integer=True)]
     """Layers."""
     n_heads: Size
     """Query heads."""

@@ -112,6 +112,8 @@ def test_an_edited_configuration_has_the_parameters_of_the_class_built_from_it(n
         (QWEN2, {"qkv_bias": True}),
         (MAVERICK, {"moe_layers": list(range(1, 48, 2))}),
         (SCOUT, {"no_rope_layers": [1, 1, 1, 0] * 12}),
+        (SCOUT, {"no_rope_layers": [], "no_rope_layer_interval": 4}),
+        (SCOUT, {"model_type": GONE}),
     ],
 )
 def test_other_spellings_are_the_same_model(model, changes, write):
@@ -121,6 +123,20 @@ def test_other_spellings_are_the_same_model(model, changes, write):
 def test_the_text_part_of_llama_4_may_stand_alone(write):
     whole = read_config(write(config_of(MAVERICK)))
     assert shape(read_config(write(config_of(MAVERICK)["text_config"]))) == shape(whole)
+
+
+@pytest.mark.parametrize("inner", ["kimi_k2", "deepseek_v3", None])
+def test_kimi_k2_inside_a_model_that_sees_is_kimi_k2(inner, write):
+    config = {
+        "model_type": "kimi_k25",
+        "architectures": ["KimiK25ForConditionalGeneration"],
+        "tie_word_embeddings": False,
+        "vision_config": {"hidden_size": 1152},
+        "text_config": config_of(KIMI, {"model_type": inner}),
+    }
+    model, notes = import_config(write(config))
+    assert shape(model) == shape(read_config(write(config_of(KIMI))))
+    assert any("vision tower" in note for note in notes)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +151,7 @@ def test_the_text_part_of_llama_4_may_stand_alone(write):
         (V3, {"mlp_layer_types": ["sparse"] * 61}, "mlp_layer_types", "contradicts first_k_dense_replace = 3"),
         (QWEN3, {"mlp_layer_types": ["dense"] + ["sparse"] * 47}, "mlp_layer_types", "decoder_sparse_step = 1"),
         (OLMOE, {"architectures": ["MixtralForCausalLM"]}, "architectures", "contradicts model_type = 'olmoe'"),
+        (OLMOE, {"architectures": "MixtralForCausalLM"}, "architectures", "contradicts model_type = 'olmoe'"),
         (QWEN3, {"num_local_experts": 64, "dtype": "float16"}, "num_local_experts", "contradicts"),
     ],
 )
@@ -219,6 +236,8 @@ def test_a_dense_model_is_not_an_moe(config, key, write):
         (OLMOE, {"num_experts_per_tok": 65}, "num_experts_per_tok"),
         (OLMOE, {"hidden_size": 2050}, "hidden_size"),
         (OLMOE, {"hidden_size": True}, "hidden_size"),
+        (OLMOE, {"hidden_size": float("nan")}, "hidden_size"),
+        (OLMOE, {"num_hidden_layers": 10**9}, "num_hidden_layers"),
         (OLMOE, {"vocab_size": "50304"}, "vocab_size"),
         (OLMOE, {"num_hidden_layers": 0}, "num_hidden_layers"),
         (OLMOE, {"num_key_value_heads": 3}, "num_key_value_heads"),
@@ -235,6 +254,9 @@ def test_a_dense_model_is_not_an_moe(config, key, write):
         (QWEN3, {"use_sliding_window": True, "sliding_window": 4096}, "use_sliding_window"),
         (OSS, {"layer_types": ["full_attention"] * 23}, "layer_types"),
         (SCOUT, {"moe_layers": [0, 48]}, "text_config.moe_layers"),
+        (SCOUT, {"no_rope_layers": [1, 1, 1, 0]}, "text_config.no_rope_layers"),
+        (SCOUT, {"no_rope_layer_interval": 0}, "text_config.no_rope_layer_interval"),
+        (SCOUT, {"tie_word_embeddings": True}, "text_config.tie_word_embeddings"),
     ],
 )
 def test_an_impossible_value_is_named_with_its_key_and_place(model, changes, key, write):
@@ -261,6 +283,7 @@ def test_every_problem_is_reported_at_once(write):
         ('{"model_type": 1' + "0" * 5000 + "}", "not JSON"),
         ('{"model_type": "olmoe", "num_experts": 64,\n "num_experts": 32}', "2:2: num_experts: given twice"),
         ('{"model_type": "llama4"}', "text_config: missing"),
+        ('{"model_type": "llama4", "text_config": [1]}', "text_config: not an object"),
         ("{}", "model_type: missing"),
         ('{"model_type": ["olmoe"]}', "model_type"),
     ],
@@ -285,6 +308,8 @@ def test_windows_are_recorded(write):
     assert windows == {OSS: (12, 128), SCOUT: (36, 8192), QWEN2: (0, 0), MIXTRAL: (0, 0), QWEN3: (0, 0)}
     mixtral = read_config(write(config_of(MIXTRAL, {"sliding_window": 4096})))
     assert (mixtral.n_windowed_layers, mixtral.window_tokens) == (32, 4096)
+    # by hand: every second layer without rotary positions leaves 24 of 48 with a window
+    assert read_config(write(config_of(SCOUT, {"no_rope_layer_interval": 2}))).n_windowed_layers == 24
 
 
 def test_interleaved_layers_are_listed_and_first_dense_ones_counted(write):
@@ -302,6 +327,8 @@ def test_listed_layers_of_llama_4_come_before_the_step_and_that_is_said(write):
 def test_what_is_left_out_is_said(write):
     _, notes = import_config(write(config_of(V3)))
     assert notes == ("the prediction module (num_nextn_predict_layers) is left out",)
+    _, notes = import_config(write(config_of(OSS, {"quantization_config": {"quant_method": "mxfp4"}})))
+    assert notes == ("quantization_config is not read: scenario.precision says how the weights are stored",)
 
 
 def test_every_model_type_belongs_to_one_family():
