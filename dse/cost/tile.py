@@ -210,4 +210,4 @@ def energy_source(core: AnalogCore, part: str) -> str:
         return path
     first = next(p for p in cost.calibration if any(v is not None for v in (p.energy_pj, p.power_mw, p.tops_per_w)))
     key = next(k for k in ("energy_pj", "power_mw", "tops_per_w") if getattr(first, k) is not None)
-    return f"calibration[{cost.calibration.index(first)}].{key}"
+    return f"calibration.{cost.calibration.index(first)}.{key}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from dse.errors import SpecError
 from dse.evaluation.formulas import AREA, TRAFFIC, energy_formula, time_formula
 from dse.evaluation.influence import influence
 from dse.evaluation.leaf import EXACT, Opened, leaf
-from dse.evaluation.source import energy_path
+from dse.evaluation.source import energy_path, origin_of
 from dse.evaluation.timeline import GroupTime, StageTime
-from dse.evaluation.tree import Node, node_of_document
+from dse.evaluation.tree import UNSTATED, Input, Node, node_of_document
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.suggest import did_you_mean
@@ -184,24 +185,43 @@ def explain_area(design: Opened) -> Node:
 
 
 def explain_bytes(design: Opened) -> Node:
-    """Bytes per token by memory and by what is read."""
+    """Bytes per token by memory and by what is read; they follow from the model and what is chosen to run."""
     evaluation = design.influence.evaluation
-    parts = [
-        leaf(design, f"{what}, {memory}", moved / evaluation.tokens_per_step, "byte/token", TRAFFIC)
-        for (memory, what), moved in evaluation.traffic_bytes.items()
-    ]
+    parts = []
+    for (memory, what), moved in evaluation.traffic_bytes.items():
+        values = moved / evaluation.tokens_per_step
+        part = leaf(design, f"{what}, {memory}", values, "byte/token", TRAFFIC[what])
+        chosen = chosen_inputs(design.workload, what)
+        parts.append(
+            dataclasses.replace(
+                part, inputs=(*chosen, *part.inputs), is_chosen=True,
+                primary=chosen[0].path, primary_origin=chosen[0].origin or UNSTATED,
+            )
+        )  # fmt: skip
     return total("bytes_per_token", parts, "byte/token")
+
+
+def chosen_inputs(workload: Workload, what: str) -> tuple[Input, ...]:
+    """The stated choices that bytes of a kind follow from: the model, and how its experts or numbers are taken."""
+    precision = workload.scenario.precision
+    value, path = {
+        "dense weights": (precision.weights, "scenario.precision.weights"),
+        "digital experts": (workload.routing.kind, "routing.kind"),
+        "KV cache": (precision.kv_cache, "scenario.precision.kv_cache"),
+    }[what]
+    stated = {"model": workload.model.name, path: value}
+    return tuple(Input(path=p, value=v, origin=origin_of(workload, p)) for p, v in stated.items())
 
 
 def tokens_per_s(found: Explanation) -> Node:
     """Tokens of a step over its time, less the time of drift refresh."""
-    tokens = Node(name="tokens of a step", value=found.tokens_per_step, unit="", rule="product")
+    tokens = Node(name="tokens of a step", value=found.tokens_per_step, unit="", rule="product", is_chosen=True)
     return quotient("tokens_per_s", tokens, found.latency, "1/s", scale=found.serving_fraction * NS_PER_S)
 
 
 def tokens_per_j(found: Explanation) -> Node:
     """One token over its energy."""
-    one = Node(name="one token", value=1.0, unit="", rule="product")
+    one = Node(name="one token", value=1.0, unit="", rule="product", is_chosen=True)
     return quotient("tokens_per_j", one, found.energy, "1/J", scale=PJ_PER_J)
 
 

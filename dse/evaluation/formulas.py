@@ -62,7 +62,14 @@ TIME: Final[dict[str, Formula]] = {
 """Last words of the name of a resource → its formula."""
 
 AREA: Final = Formula("number of parts · area of one", "parts", "")
-TRAFFIC: Final = Formula("P(block is active) · weights · bytes of a weight, or cached elements · bytes", "", "")
+TRAFFIC: Final[dict[str, Formula]] = {
+    "dense weights": Formula("weights read in a step · bytes of one / tokens of a step", "bytes", "byte"),
+    "digital experts": Formula(
+        "P(expert is active in a step) · its weights · bytes of one / tokens of a step", "bytes", "byte"
+    ),
+    "KV cache": Formula("cached elements read and written in a step · bytes of one / its tokens", "bytes", "byte"),
+}
+"""What is read → the formula of its bytes per token."""
 UNKNOWN: Final = Formula("", "quantity", "")
 
 

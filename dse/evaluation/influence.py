@@ -16,7 +16,7 @@ from dse.evaluation.points import design_with, evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture, spec_fields
-from dse.spec.provenance import Provenance
+from dse.spec.provenance import Provenance, stated_origin
 from dse.spec.values import flat_values, with_values
 from dse.units import Quantity
 from dse.workload.build import Workload, is_of_workload
@@ -90,8 +90,7 @@ def numeric_inputs(arch: Architecture, workload: Workload) -> dict[str, float]:
 
 def origin_at(arch: Architecture, workload: Workload, path: str) -> Provenance | None:
     """Origin of the value at a path, or None where the file leaves it to its default."""
-    origins = workload.provenance if is_of_workload(path) else arch.provenance
-    return origins.get(path) or origins.get(re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", path))
+    return stated_origin(workload.provenance if is_of_workload(path) else arch.provenance, path)
 
 
 def influence(arch: Architecture, workload: Workload, mapping: Mapping) -> Influence:

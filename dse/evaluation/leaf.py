@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from dse.evaluation.formulas import Formula
 from dse.evaluation.influence import ROUNDING, Influence, origin_at
 from dse.evaluation.source import origin_of
-from dse.evaluation.tree import UNSTATED, Factor, Node
+from dse.evaluation.tree import UNSTATED, Factor, Input, Node
 from dse.spec.architecture import Architecture
+from dse.spec.provenance import Provenance
 from dse.units import at_point, unit_of
 from dse.workload.build import Workload
 
@@ -40,7 +41,7 @@ def leaf(design: Opened, name: str, values: ArrayLike, unit: str, formula: Formu
     inputs = {change.path: change.value for change in design.influence.changes}
     origins = {p: origin_at(design.arch, design.workload, p) for p in elasticities}
     terms = proportional(value, elasticities, inputs) or additive(design.influence, array) or [(value, {})]
-    primary = path or next((p for p in elasticities if is_price(p)), "")
+    primary = path or least_supported(elasticities, origins)
     found = origin_of(design.arch, path) if path else origins.get(primary)
     return Node(
         name=name, value=value, unit=unit, rule="product", formula=formula.text,
@@ -55,9 +56,22 @@ def leaf(design: Opened, name: str, values: ArrayLike, unit: str, formula: Formu
             )
             for quantity, prices in terms
         ),
-        primary=primary, primary_origin=found or UNSTATED, elasticities=elasticities,
-        origins={p: origin for p, origin in origins.items() if origin is not None},
+        primary=primary, primary_origin=found or UNSTATED,
+        inputs=tuple(Input(path=p, value=inputs[p], elasticity=e, origin=origins[p]) for p, e in elasticities.items()),
     )  # fmt: skip
+
+
+def least_supported(elasticities: dict[str, float], origins: dict[str, Provenance | None]) -> str:
+    """Of the stated values that move a part most, how many there are of a thing left out, the one of least evidence."""
+    known = {p: round(abs(e), 6) for p, e in elasticities.items() if is_price(p)}
+    moving = {p: e for p, e in known.items() if p.rsplit(".", 1)[-1] not in COUNTS} or known
+    most = [p for p, e in moving.items() if e == max(moving.values())]
+    return min(most, key=lambda p: (is_supported(origins[p]), p), default="")
+
+
+def is_supported(origin: Provenance | None) -> bool:
+    """Whether something is said to support a value."""
+    return origin is not None and origin.evidence not in (None, "assumed")
 
 
 Terms = list[tuple[float, dict[str, int]]]

@@ -12,7 +12,8 @@ from dse.cost.option import host_unit
 from dse.cost.tile import LUMPED, energy_source
 from dse.evaluation.result import Evaluation
 from dse.spec.architecture import Architecture
-from dse.spec.provenance import Provenance
+from dse.spec.provenance import Provenance, stated_origin
+from dse.workload.build import Workload
 
 UNIT_PATHS: Final = {
     BUFFER: "buffer.read_pj_per_bit",
@@ -65,10 +66,10 @@ def idle_path(arch: Architecture, group: str) -> str:
     return f"analog_cores.{group}.idle.{'gated_mw' if is_gated else 'on_mw'}"
 
 
-def origin_of(arch: Architecture, path: str) -> Provenance | None:
+def origin_of(stated: Architecture | Workload, path: str) -> Provenance | None:
     """Origin of a value, or of the first value below a path."""
-    found = arch.provenance.get(path)
-    return found or next((p for name, p in arch.provenance.items() if name.startswith(path + ".")), None)
+    found = stated_origin(stated.provenance, path)
+    return found or next((p for name, p in stated.provenance.items() if name.startswith(path + ".")), None)
 
 
 def sourced_breakdown(arch: Architecture, evaluation: Evaluation, point: int = 0) -> pd.DataFrame:

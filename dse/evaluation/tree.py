@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from dse.spec.provenance import Provenance
@@ -29,6 +29,19 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A stated value that a leaf depends on."""
+
+    path: str
+    value: float | str
+    """A number, or the choice that is stated, such as a number format."""
+    elasticity: float | None = None
+    """Relative change of the leaf over that of the input, 1 is proportional; None for a choice."""
+    origin: Provenance | None = None
+    """Where the value comes from; None where a file leaves it to its default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One number of a result and what it is made of."""
 
@@ -47,10 +60,10 @@ class Node:
     primary: str = ""
     """Of a leaf: path of the stated value that it rests on most."""
     primary_origin: Provenance = UNSTATED
-    elasticities: Mapping[str, float] = field(default_factory=dict)
-    """Of a leaf: input → relative change of the value over that of the input; 1 is proportional."""
-    origins: Mapping[str, Provenance] = field(default_factory=dict)
-    """Origin of each input of ``elasticities`` that a file states."""
+    is_chosen: bool = False
+    """Of a leaf: it follows from the model and from what is chosen to run, so that no assumption is behind it."""
+    inputs: tuple[Input, ...] = ()
+    """Of a leaf: every stated value that moves it, those that move it most first."""
 
     @property
     def recomputed(self) -> float:
@@ -74,15 +87,20 @@ class Node:
         return (node for node in self.nodes() if not node.children)
 
     @property
+    def rests_on_assumed(self) -> bool:
+        """Whether the value that a leaf rests on is ``assumed``, or names no evidence."""
+        return not self.is_chosen and self.primary_origin.evidence in (None, "assumed")
+
+    @property
     def assumed_fraction(self) -> float:
         """Share of a sum that rests on values whose evidence is ``assumed``, or that state none.
 
-        Of a quotient it is that of the second operand.
+        Of a quotient it is the larger one of its two operands, where a count of tokens has none.
         """
         if self.rule == "quotient":
-            return self.children[-1].assumed_fraction
+            return max(child.assumed_fraction for child in self.children)
         total = math.fsum(leaf.value for leaf in self.leaves())
-        assumed = math.fsum(leaf.value for leaf in self.leaves() if leaf.primary_origin.evidence in (None, "assumed"))
+        assumed = math.fsum(leaf.value for leaf in self.leaves() if leaf.rests_on_assumed)
         return assumed / total if total else 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,13 +116,12 @@ class Node:
             record["not_waited_for"] = [child.to_dict() for child in self.hidden]
         if self.terms:
             record["terms"] = [[factor_document(factor) for factor in term] for term in self.terms]
-        if self.elasticities:
-            record["inputs"] = [
-                {"path": path, "elasticity": value, **origin_document(self.origins.get(path))}
-                for path, value in self.elasticities.items()
-            ]
+        if self.inputs:
+            record["inputs"] = [input_document(entry) for entry in self.inputs]
         if self.primary:
             record["rests_on"] = {"path": self.primary, **origin_document(self.primary_origin)}
+        if self.is_chosen:
+            record["is_chosen"] = True
         return record
 
 
@@ -112,6 +129,12 @@ def factor_document(factor: Factor) -> dict[str, Any]:
     """A factor as a JSON object."""
     record = {"name": factor.name, "value": factor.value, "unit": factor.unit, "exponent": factor.exponent}
     return record if factor.origin is None else record | origin_document(factor.origin)
+
+
+def input_document(entry: Input) -> dict[str, Any]:
+    """An input as a JSON object."""
+    moves = {} if entry.elasticity is None else {"elasticity": entry.elasticity}
+    return {"path": entry.path, "value": entry.value, **moves, **origin_document(entry.origin)}
 
 
 def origin_document(origin: Provenance | None) -> dict[str, Any]:
@@ -125,7 +148,6 @@ def node_of_document(record: Mapping[str, Any]) -> Node:
     Raises:
         KeyError: an entry is missing.
     """
-    inputs = record.get("inputs", [])
     rests_on = record.get("rests_on", {})
     return Node(
         name=record["name"], value=record["value"], unit=record["unit"], rule=record["rule"],
@@ -134,8 +156,11 @@ def node_of_document(record: Mapping[str, Any]) -> Node:
         hidden=tuple(node_of_document(child) for child in record.get("not_waited_for", [])),
         terms=tuple(tuple(factor_of_document(f) for f in term) for term in record.get("terms", [])),
         primary=rests_on.get("path", ""), primary_origin=origin_of_document(rests_on) or UNSTATED,
-        elasticities={entry["path"]: entry["elasticity"] for entry in inputs},
-        origins={entry["path"]: origin for entry in inputs if (origin := origin_of_document(entry)) is not None},
+        is_chosen=record.get("is_chosen", False),
+        inputs=tuple(
+            Input(path=e["path"], value=e["value"], elasticity=e.get("elasticity"), origin=origin_of_document(e))
+            for e in record.get("inputs", [])
+        ),
     )  # fmt: skip
 
 

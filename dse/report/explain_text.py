@@ -6,11 +6,12 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from dse.evaluation.tree import Factor, Node
+from dse.evaluation.leaf import unit_text
+from dse.evaluation.tree import Factor, Input, Node
 from dse.report.tables import quantity_text, significant
 
 WIDTH: Final = 80
-MANY: Final = 4
+MANY: Final = 8
 """Inputs listed below a leaf that no stated value is a factor of."""
 DISPLAY: Final = {
     "pJ/token": ("pj", "/token"), "pJ": ("pj", ""), "ns": ("ns", ""), "mm²": ("mm2", ""), "mW": ("mw", ""),
@@ -49,15 +50,23 @@ def reasons(leaf: Node, indent: str) -> Iterator[str]:
     """Formula, values and origins of a leaf."""
     if leaf.formula:
         yield from wrapped(f"{leaf.formula}", indent)
-    for term in leaf.terms:
+    for term in (t for t in leaf.terms if len(t) > 1 or t[0].unit):
         yield from wrapped("= " + " ".join(factor_text(factor, first=i == 0) for i, factor in enumerate(term)), indent)
         for factor in term[1:]:
             yield from wrapped(origin_text(factor.name, factor), indent + "  ")
-    if not leaf.terms:
-        for path, elasticity in list(leaf.elasticities.items())[:MANY]:
-            said = leaf.origins.get(path)
-            where = f": {said}" if said else ": default"
-            yield from wrapped(f"{path} (1 % more: {elasticity:+.2f} %){where}", indent + "  ")
+    if not any(len(term) > 1 for term in leaf.terms):
+        for entry in leaf.inputs[:MANY]:
+            yield from wrapped(input_text(entry), indent + "  ")
+
+
+def input_text(entry: Input) -> str:
+    """Path, value, what more of it does, and origin of an input."""
+    if isinstance(entry.value, str):
+        said = f" = {entry.value}"
+    else:
+        unit = unit_text(entry.path).split(" = ")[0].replace("share in [0, 1]", "")
+        said = f" = {entry.value:g} {unit}".rstrip() + f" (1 % more: {entry.elasticity or 0:+.2f} %)"
+    return f"{entry.path}{said}: {entry.origin or 'default'}"
 
 
 def factor_text(factor: Factor, *, first: bool) -> str:

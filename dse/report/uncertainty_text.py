@@ -13,6 +13,8 @@ UNITS: Final = {
     "energy_pj_per_token": "pj", "latency_ns_per_step": "ns", "tokens_per_s": "tokens_per_s",
     "tokens_per_j": "tokens_per_j", "power_mw": "mw", "area_mm2": "mm2",
 }  # fmt: skip
+NAMED: Final = 12
+"""Inputs that are held fixed and listed; the others are counted."""
 BAR: Final = 20
 """Characters of the longest bar on either side."""
 
@@ -33,8 +35,13 @@ def uncertainty_text(found: Uncertainty) -> str:
     )
     lines = [align(rows, ["uncertainty", "nominal [95 % interval]", "at most"], right=()), wrapped(said)]
     if found.without_spread:
-        held = ", ".join(found.without_spread)
-        lines.append(wrapped(f"assumed without a spread and held fixed, so that intervals are too narrow: {held}"))
+        first, more = found.without_spread[:NAMED], len(found.without_spread) - NAMED
+        held = ", ".join(first) + (f" and {more} more (--json)" if more > 0 else "")
+        lines.append(
+            wrapped(
+                f"held fixed, so that intervals are too narrow: assumed or of no evidence, without a spread: {held}"
+            )
+        )
     return "\n".join(lines)
 
 

@@ -92,7 +92,8 @@ def load_workload_spec(path: str | Path, overrides: Overrides = ()) -> LoadedWor
     """
     findings = Findings()
     document = read_document(path, "workload", findings)
-    root = apply_overrides(with_scenario_names(document.root), as_mapping(overrides), WorkloadSpec, findings)
+    named = with_scenario_names(document.root)
+    root = with_scenario_names(apply_overrides(named, as_mapping(overrides), WorkloadSpec, findings))
     find_unmodelled(root, "workload", findings)
     spec = validated(root, WorkloadSpec, findings)
     provenance = provenance_of(root)

@@ -72,9 +72,9 @@ def _applied(node: Node, path: str, steps: Sequence[str], value: Node, findings:
         return replace(value, key=_PLACE)
     head, rest = steps[0], steps[1:]
     if isinstance(node.value, list):
-        names = [name_of(entry) for entry in node.value]
+        known = [name for entry in node.value if (name := name_of(entry))]
+        names = [name_of(entry) or str(position) for position, entry in enumerate(node.value)]
         if head not in names:
-            known = [name for name in names if name]
             left_out = any(isinstance(entry.value, dict) and head in entry.value for entry in node.value)
             hint = _through_names(path, steps, known) if left_out and known else did_you_mean(head, known)
             findings.add(_PLACE, path, f"unknown path: nothing is named {head!r}{hint}")

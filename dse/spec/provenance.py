@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,6 +27,11 @@ class Provenance:
         where = f"{self.file}:{self.line}" if self.line else self.file
         said = f"[{self.evidence}] " if self.evidence else ""
         return f"{where} {said}{self.source or ''}".strip()
+
+
+def stated_origin(provenance: Mapping[str, Provenance], path: str) -> Provenance | None:
+    """Origin of the value at a path, None where no file states it; a position in a list is ``.0`` or ``[0]``."""
+    return provenance.get(path) or provenance.get(re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", path))
 
 
 def located(problems: Sequence[Problem], provenance: Mapping[str, Provenance]) -> list[Problem]:

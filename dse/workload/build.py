@@ -16,6 +16,7 @@ from dse.errors import Problem, SpecError
 from dse.importers.huggingface import read_config
 from dse.spec.load import LoadedWorkload, load_workload_spec
 from dse.spec.model import Model
+from dse.spec.node import OVERRIDE
 from dse.spec.provenance import Provenance
 from dse.spec.scenario import NumberFormat, Routing, Scenario, ScenarioOrMix, Sensitivity, WeightedScenario
 from dse.spec.values import with_values
@@ -97,7 +98,8 @@ class Workload:
             for name in ([entry.name for entry in self.mix] if path.startswith("scenario.precision.") else []) or [""]
         }
         changed, digest = with_values(run, spread, digest=self.digest)
-        return replace(self, **of_run(changed.scenario), routing=changed.routing, digest=digest)
+        origins = dict(self.provenance) | {path: Provenance(file=OVERRIDE) for path in (*values, *spread)}
+        return replace(self, **of_run(changed.scenario), routing=changed.routing, provenance=origins, digest=digest)
 
     def with_score_order(self, scores: pd.DataFrame) -> Workload:
         """A copy that knows the order of the experts' scores, for ``routing.norm_load_rank_correlation``.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dse import cost_table, evaluate, load_architecture, load_workload, rule_mapping, score_blocks, solve_mapping
-from dse.errors import InfeasibleError
+from dse.errors import InfeasibleError, SpecError
 from dse.evaluation import growth
 from dse.evaluation.points import evaluate_points
 from dse.sensitivity.options import option_scores
@@ -202,3 +202,11 @@ def test_scenarios_of_a_mix_without_names_are_called_by_their_phase(tmp_path):
     (tmp_path / "mix.yaml").write_text(f"{kept}{model}scenario:\n{entries}sensitivity: {{rule: random}}\n")
     workload = load_workload(tmp_path / "mix.yaml", {"scenario.decode2.batch": 16})
     assert [(entry.name, entry.batch, entry.weight) for entry in workload.mix] == [("decode", 4, 1), ("decode2", 16, 3)]
+
+
+def test_scenarios_of_a_mix_that_is_given_as_a_value_are_named_too():
+    mix = [{"phase": "decode", "batch": 4}, {"phase": "prefill", "batch": 1, "prompt_tokens": 8}]
+    assert [entry.name for entry in load_workload("olmoe", {"scenario": mix}).mix] == ["decode", "prefill"]
+    mix[1]["precision"] = {"weights": "int8"}
+    with pytest.raises(SpecError, match=r"scenario\.prefill\.precision: differs from that of 'decode'"):
+        load_workload("olmoe", {"scenario": mix})

@@ -9,6 +9,7 @@ from dse.spec.load import load_architecture, load_device, load_workload_spec
 from dse.spec.model import Model
 from dse.spec.provenance import Provenance
 from dse.spec.shipped import shipped_names
+from dse.spec.values import value_at
 
 
 def test_values_of_an_architecture_arrive(specs: Path) -> None:
@@ -90,6 +91,15 @@ def test_override_exchanges_the_device(specs: Path) -> None:
     values = {"analog_cores.pcm.device.programming.scale": 3, "analog_cores.pcm.device": "pcm_generic"}
     device = load_architecture("good_arch.yaml", values).core("pcm").device
     assert (device.name, device.programming.scale) == (load_device("pcm_generic").name, 3)
+
+
+def test_entry_without_a_name_is_overridden_by_its_position() -> None:
+    path = "analog_cores.pcm.cost.calibration.0.energy_pj"  # as `dse explain` and --tornado write it
+    arch = load_architecture("server_pcm3d", [f"{path}=20000"])
+    assert value_at(arch, path) == 20000
+    assert arch.provenance[path.replace(".0", "[0]")].file == "--set"
+    with pytest.raises(SpecError, match="nothing is named '2'"):
+        load_architecture("server_pcm3d", [path.replace(".0", ".2") + "=1"])
 
 
 @pytest.mark.parametrize(
