@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -46,21 +46,28 @@ def digest_of_version(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def _parts(path: str, value: object) -> Iterator[tuple[str, bytes]]:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in sorted(dataclasses.fields(value), key=lambda field: field.name):
-            yield from _parts(f"{path}.{field.name}", getattr(value, field.name))
-    elif isinstance(value, Mapping):
-        for key in sorted(value):
-            yield from _parts(f"{path}.{key}", value[key])
+    if value is None or isinstance(value, str | int | float):
+        yield path, _scalar(value)
     elif isinstance(value, np.ndarray):
         array = np.ascontiguousarray(value)
         yield path, f"{array.dtype}{array.shape}".encode() + array.tobytes()
-    elif isinstance(value, Sequence) and not isinstance(value, str):
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for name in _field_names(type(value)):
+            yield from _parts(f"{path}.{name}", getattr(value, name))
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from _parts(f"{path}.{key}", value[key])
+    elif isinstance(value, Sequence):
         yield path, f"list of {len(value)}".encode()
         for position, entry in enumerate(value):
             yield from _parts(f"{path}[{position}]", entry)
     else:
         yield path, _scalar(value)
+
+
+@cache
+def _field_names(of_class: type) -> tuple[str, ...]:
+    return tuple(sorted(field.name for field in dataclasses.fields(of_class)))
 
 
 def _scalar(value: object) -> bytes:

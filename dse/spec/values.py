@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dse.errors import Problem, SpecError
 from dse.spec.fields import Kind, SpecField, fields_of
@@ -121,12 +121,30 @@ def n_points(obj: object, latest: Mapping[str, object] | None = None) -> int:
     Raises:
         SpecError: arrays of different lengths.
     """
-    lengths = {path: len(value) for path, value, _ in _values(obj, _ANYTHING, "") if isinstance(value, np.ndarray)}
-    if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{path} has {length}" for path, length in lengths.items())
-        at_fault = next((path for path in lengths if latest and path in latest), "")
+    lengths = {len(array) for array in _arrays(obj, _ANYTHING)}
+    if len(lengths) > 1:
+        found = {path: len(value) for path, value, _ in _values(obj, _ANYTHING, "") if isinstance(value, np.ndarray)}
+        said = ", ".join(f"{path} has {length}" for path, length in found.items())
+        at_fault = next((path for path in found if latest and path in latest), "")
         raise SpecError([Problem(f"arrays must have one length: {said}", path=at_fault)])
-    return next(iter(lengths.values()), 1)
+    return next(iter(lengths), 1)
+
+
+def _arrays(current: object, kind: Kind) -> Iterator[NDArray[Any]]:
+    """All values that are arrays with one entry per design point."""
+    inner: Iterable[tuple[object, Kind]] = ()
+    if isinstance(current, np.ndarray):
+        if kind.number:
+            yield current
+    elif isinstance(current, tuple | Mapping):
+        entries = current if isinstance(current, tuple) else current.values()
+        inner = ((entry, kind.entries or _ANYTHING) for entry in entries)
+    elif dataclasses.is_dataclass(current) and not isinstance(current, type):
+        fields = (field for key, field in fields_of(type(current)).items() if key not in _ABOUT)
+        inner = ((getattr(current, field.name), field.kind) for field in fields)
+    for value, its_kind in inner:
+        if not isinstance(value, str | int | float | None):
+            yield from _arrays(value, its_kind)
 
 
 def _normal(value: object) -> Any:
