@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from dse.cost.block_products import block_products
 from dse.cost.buffer import BUFFER, buffer_cost
-from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.digital import (
     compute_precision,
     operations_energy_pj,
@@ -20,18 +19,13 @@ from dse.cost.digital import (
 from dse.cost.exchange import EXCHANGE, exchange_cost
 from dse.cost.gating import least_upkeep_pj, wake_ns
 from dse.cost.memory import transfer_pj
-from dse.cost.tile import LUMPED, Tile
-from dse.cost.traffic import TRAFFIC_COMPONENTS, traffic_cost
+from dse.cost.tile import Tile
+from dse.cost.traffic import traffic_cost
 from dse.errors import Problem, SpecError
 from dse.spec.architecture import Architecture, DigitalUnit, FlatPower
 from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
 from dse.workload.blocks import BlockClass, BlockKind
 from dse.workload.build import Workload
-
-VISIT_COMPONENTS: Final = (
-    LUMPED, *COMPONENTS, "partial sums", *TRAFFIC_COMPONENTS, "digital compute", BUFFER, EXCHANGE,
-)  # fmt: skip
-ACTIVATION_COMPONENTS: Final = ("weight memory", BUFFER)
 
 KERNELS: Final[Mapping[BlockKind, int]] = {
     "attention": 3, "router": 1, "expert": 2, "shared": 2, "ffn": 2, "head": 1, "embedding": 0,
@@ -49,29 +43,46 @@ class Option(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class OptionCost:
-    """Cost of one block class under one option; numbers or one per design point."""
+    """Cost of one block class under one option; numbers, or one per design point."""
 
-    visit_pj: Mapping[str, Quantity] = field(default_factory=dict)
-    activation_pj: Mapping[str, Quantity] = field(default_factory=dict)
-    compute_ns: Quantity = 0.0
-    fetch_ns: Quantity = 0.0
-    buffer_ns: Quantity = 0.0
-    held_ns: Quantity = 0.0
+    visit_parts_pj: Mapping[str, Quantity] = field(default_factory=dict)
+    """Component → energy of one token's visit [pJ]."""
+    activation_parts_pj: Mapping[str, Quantity] = field(default_factory=dict)
+    """Component → energy once per step in which the block is active [pJ]."""
+    upkeep_pj_per_step: Quantity = 0.0
+    """Least energy of a step that a placed block adds whether it is visited or not: gating of its tiles [pJ]."""
+    compute_ns_per_visit: Quantity = 0.0
+    """Busy time of the whole group per visit [ns]; analog: the fluid load crossbars · MVM latency / tiles."""
+    fetch_ns_per_activation: Quantity = 0.0
+    """Time to read the block's weights from memory once [ns]."""
+    buffer_ns_per_visit: Quantity = 0.0
+    """Time of the on-chip buffer per visit: activations in and out [ns]."""
+    held_ns_per_activation: Quantity = 0.0
+    """Time of the on-chip buffer to read the weights it holds once [ns]."""
     path_ns: Quantity = 0.0
+    """Time of the dependent matrices of one visit [ns]; 0 on digital units."""
     fixed_ns: Quantity = 0.0
-    launch_ns: Quantity = 0.0
-    link_ns: Quantity = 0.0
-    host_ns: Quantity = 0.0
+    """Kernel launches, or crossings of the link, once per stage [ns]."""
+    launch_ns_per_activation: Quantity = 0.0
+    """Kernel launches of one active block [ns]; 0 where one launch serves all blocks of a stage."""
+    link_ns_per_visit: Quantity = 0.0
+    """Time on the link per visit [ns]."""
+    host_ns_per_visit: Quantity = 0.0
+    """Time on the host unit per visit: partial sums [ns]."""
     units: Quantity = 0.0
-    n_bytes: Quantity = 0.0
-    upkeep_pj: Quantity = 0.0
+    """Capacity units of one block: crossbars on analog groups, bytes on digital ones."""
+    bytes: Quantity = 0.0
+    """Bytes read from memory per activation [byte]; 0 on analog groups."""
 
-    def numbers(self) -> Iterator[Quantity]:
-        """All numbers of the option."""
-        yield from self.visit_pj.values()
-        yield from self.activation_pj.values()
-        yield from (self.compute_ns, self.fetch_ns, self.path_ns, self.fixed_ns, self.link_ns, self.host_ns)
-        yield from (self.buffer_ns, self.held_ns, self.launch_ns, self.units, self.n_bytes, self.upkeep_pj)
+    @property
+    def energy_pj_per_visit(self) -> Quantity:
+        """Energy of one token's visit, all components [pJ]."""
+        return sum(self.visit_parts_pj.values(), 0.0)
+
+    @property
+    def energy_pj_per_activation(self) -> Quantity:
+        """Energy once per step in which the block is active, all components [pJ]."""
+        return sum(self.activation_parts_pj.values(), 0.0)
 
 
 def host_unit(arch: Architecture) -> DigitalUnit:
@@ -131,14 +142,14 @@ def analog_cost(
     visit_pj = {name: copies * part for name, part in products.parts_pj.items()}
     host_ns, visit_pj["partial sums"] = additions_cost(arch, workload, ops=traffic.host_additions)
     return OptionCost(
-        visit_pj=visit_pj | traffic.energy_pj,
-        compute_ns=copies * products.busy_ns / arch.n_tiles(core),
+        visit_parts_pj=visit_pj | traffic.energy_pj,
+        compute_ns_per_visit=copies * products.busy_ns / arch.n_tiles(core),
         path_ns=products.latency_ns,
         fixed_ns=traffic.latency_ns + wake_ns(core),
-        link_ns=traffic.time_ns,
-        host_ns=host_ns,
+        link_ns_per_visit=traffic.time_ns,
+        host_ns_per_visit=host_ns,
         units=copies * block_class.n_crossbars(rows=core.rows, cols=core.cols),
-        upkeep_pj=copies * least_upkeep_pj(arch, workload, core, block_class, products.latency_ns),
+        upkeep_pj_per_step=copies * least_upkeep_pj(arch, workload, core, block_class, products.latency_ns),
     )
 
 
@@ -177,23 +188,21 @@ def digital_cost(
     if not isinstance(unit.energy, FlatPower):
         fetch_pj = transfer_pj(n_bytes=fetched, energy_pj_per_bit=memory.energy_pj_per_bit)
     exchange = exchange_cost(arch, workload, block_class, unit)
-    visit_pj = {
-        "digital compute": operations_energy_pj(unit, ops=ops, precision=used),
-        EXCHANGE: exchange.energy_pj,
-    }
+    visit_pj = {"digital compute": operations_energy_pj(unit, ops=ops, precision=used)}
     activation_pj = {"weight memory": fetch_pj}
     if unit.buffer is not None:
         visit_pj[BUFFER], activation_pj[BUFFER] = buffer.visit_pj, buffer.activation_pj
+    visit_pj[EXCHANGE] = exchange.energy_pj
     return OptionCost(
-        visit_pj=visit_pj,
-        activation_pj=activation_pj,
-        compute_ns=unit_compute_ns(arch, unit, ops=ops, precision=used),
-        fetch_ns=unit_fetch_ns(arch, unit, n_bytes=fetched),
-        buffer_ns=buffer.visit_ns,
-        held_ns=buffer.activation_ns,
+        visit_parts_pj=visit_pj,
+        activation_parts_pj=activation_pj,
+        compute_ns_per_visit=unit_compute_ns(arch, unit, ops=ops, precision=used),
+        fetch_ns_per_activation=unit_fetch_ns(arch, unit, n_bytes=fetched),
+        buffer_ns_per_visit=buffer.visit_ns,
+        held_ns_per_activation=buffer.activation_ns,
         fixed_ns=(0.0 if is_launched_apart else launch_ns) + exchange.latency_ns,
-        launch_ns=launch_ns if is_launched_apart else 0.0,
-        link_ns=exchange.time_ns,
+        launch_ns_per_activation=launch_ns if is_launched_apart else 0.0,
+        link_ns_per_visit=exchange.time_ns,
         units=n_bytes,
-        n_bytes=fetched,
+        bytes=fetched,
     )

@@ -88,4 +88,4 @@ def block_bytes(workload: Workload, costs: CostTable, option: Option) -> float:
     found = {id(block.block_class): block.block_class for block in workload.blocks}
     n_of = Counter(id(block.block_class) for block in workload.blocks)
     at = costs.options.index(option)
-    return float(sum(n * costs.units[0, costs.classes.index(found[key]), at] for key, n in n_of.items()))
+    return sum(n * at_point(costs.of(costs.classes.index(found[key]), at).units) for key, n in n_of.items())

@@ -12,7 +12,7 @@ from dse.cost.attention import AttentionCost
 from dse.cost.crossbar import products_energy_pj
 from dse.cost.option import host_unit
 from dse.cost.power import flat_power_mw, idle_power_mw, refresh_power_mw
-from dse.cost.table import CostTable, cell, is_some
+from dse.cost.table import CostTable, is_some
 from dse.cost.tile import mvm_cost
 from dse.cost.vector import vector_costs, vector_stage
 from dse.evaluation.profile import LayerProfile
@@ -53,16 +53,15 @@ def energy_parts(
     vector = vector_costs(arch, workload)
     for profile in profiles:
         for entry in (e for entries in profile.entries.values() for e in entries):
-            at = (entry.class_index, entry.option_index)
-            group = costs.options[entry.option_index].group
+            group, cost = costs.options[entry.option_index].group, costs.of(*entry.at)
             working.add(group)
             visits = profile.multiplicity * entry.visits(workload)
             active = profile.multiplicity * entry.activations(tokens)
-            for component, energy in costs.visit_parts_pj.items():
+            for component, energy in cost.visit_parts_pj.items():
                 where = costs.host if component == "partial sums" else group
-                add(Part(component, entry.kind, where), visits, cell(energy, *at))
-            for component, energy in costs.activation_parts_pj.items():
-                add(Part(component, entry.kind, group), active, cell(energy, *at))
+                add(Part(component, entry.kind, where), visits, energy)
+            for component, energy in cost.activation_parts_pj.items():
+                add(Part(component, entry.kind, group), active, energy)
         for stage in profile.entries:
             work = vector.get(vector_stage(stage, has_experts=profile.has_experts))
             if work is not None:
@@ -121,7 +120,7 @@ def memory_traffic(
     tokens: Array,
 ) -> dict[tuple[str, str], Array]:
     """(Memory, what) → bytes moved in a step [byte]: dense weights, digital experts, KV cache."""
-    traffic: dict[tuple[str, str], Array] = {}
+    traffic: dict[tuple[str, str], Quantity] = {}
     for profile in profiles:
         for entry in (e for entries in profile.entries.values() for e in entries):
             group = costs.options[entry.option_index].group
@@ -129,9 +128,9 @@ def memory_traffic(
                 continue
             what = "digital experts" if entry.kind == "expert" else "dense weights"
             key = (arch.unit(group).memory, what)
-            moved = entry.activations(tokens) * costs.bytes[:, entry.class_index, entry.option_index]
+            moved = entry.activations(tokens) * costs.of(*entry.at).bytes
             traffic[key] = traffic.get(key, 0.0) + profile.multiplicity * moved
         if profile.has_attention:
             key = (host_unit(arch).memory, "KV cache")
-            traffic[key] = traffic.get(key, 0.0) + profile.multiplicity * (attention.kv_bytes + 0 * tokens)
-    return traffic
+            traffic[key] = traffic.get(key, 0.0) + profile.multiplicity * attention.kv_bytes
+    return {key: np.broadcast_to(n_bytes, tokens.shape) for key, n_bytes in traffic.items()}

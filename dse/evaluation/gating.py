@@ -34,7 +34,7 @@ def gating_parts(
             own = [entry for entry in stage.entries if costs.options[entry.option_index].group == core.name]
             if not own:
                 continue
-            slices = sum((e.n_blocks * costs.units[:, e.class_index, e.option_index] for e in own), np.float64(0))
+            slices = sum((e.n_blocks * costs.of(*e.at).units for e in own), np.float64(0))
             tiles = stage.multiplicity * tiles_on(n_slices=slices, n_tiles=arch.n_tiles(core))
             wakes, on_tile_ns = wakes + tiles, on_tile_ns + tiles * stage.total
         on_tile_ns = np.minimum(on_tile_ns, arch.n_tiles(core) * step_ns)

@@ -13,7 +13,7 @@ import pandas as pd
 from dse.cost.link import distinct_dies
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
-from dse.cost.traffic import TRAFFIC_COMPONENTS, traffic_cost
+from dse.cost.traffic import traffic_cost
 from dse.evaluation.profile import Entry
 from dse.mapping.die_runs import expected_dies
 from dse.mapping.model import Mapping
@@ -94,8 +94,7 @@ def with_spread(
     }
     if not sharing_links:
         return costs
-    parts = {name: costs.visit_parts_pj[name].copy() for name in TRAFFIC_COMPONENTS if name in costs.visit_parts_pj}
-    link_ns = costs.link_ns_per_visit.copy()
+    entries = [list(row) for row in costs.entries]
     experts = [index for index, block_class in enumerate(costs.classes) if block_class.kind == "expert"]
     for spread in die_spreads(arch, workload, mapping, costs, used):
         core = sharing_links.get(spread.group)
@@ -105,10 +104,11 @@ def with_spread(
         for index, (option, copies) in product(experts, options):
             block_class = costs.classes[index]
             traffic = traffic_cost(arch, workload, block_class, core, host, sharing=spread.sharing, copies=copies)
-            link_ns[:, index, option] = traffic.time_ns
-            for name, table in parts.items():
-                table[:, index, option] = traffic.energy_pj.get(name, 0.0)
-    return dataclasses.replace(costs, link_ns_per_visit=link_ns, visit_parts_pj={**costs.visit_parts_pj, **parts})
+            cost = costs.of(index, option)
+            entries[index][option] = dataclasses.replace(
+                cost, link_ns_per_visit=traffic.time_ns, visit_parts_pj={**cost.visit_parts_pj, **traffic.energy_pj}
+            )
+    return dataclasses.replace(costs, entries=tuple(map(tuple, entries)))
 
 
 def packed_dies(workload: Workload, slices: pd.DataFrame, group: str) -> float | None:

@@ -31,6 +31,7 @@ from dse.evaluation.tile_work import tile_work_ns
 from dse.evaluation.timeline import StageTime, stage_times
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
+from dse.units import Quantity
 from dse.workload.blocks import BlockKind
 from dse.workload.build import Workload, is_of_workload
 from dse.workload.steps import Step, at_context, phases_of, scenarios_of
@@ -202,10 +203,10 @@ def latency_std_ns(stages: tuple[StageTime, ...], time: StepTime, n_micro: Array
 
 def units_needed(costs: CostTable, profiles: tuple[LayerProfile, ...]) -> dict[str, Array]:
     """Resource → capacity units that the placed blocks take, (P,)."""
-    needed = {name: np.zeros(costs.n_points) for name in costs.capacity_units}
+    needed: dict[str, Quantity] = dict.fromkeys(costs.capacity_units, 0.0)
     for profile in profiles:
         for entry in (e for entries in profile.entries.values() for e in entries):
             resource = costs.resource[costs.options[entry.option_index].group]
-            units = costs.units[:, entry.class_index, entry.option_index]
-            needed[resource] = needed[resource] + profile.multiplicity * entry.n_blocks * units
-    return needed
+            units = profile.multiplicity * entry.n_blocks * costs.of(*entry.at).units
+            needed[resource] = needed[resource] + units
+    return {resource: np.broadcast_to(units, (costs.n_points,)) for resource, units in needed.items()}

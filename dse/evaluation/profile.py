@@ -67,6 +67,11 @@ class Entry:
     """How the tokens of the layer choose; None for blocks that every token uses."""
 
     @property
+    def at(self) -> tuple[int, int]:
+        """Class and option: which entry of the table of costs is that of the blocks."""
+        return self.class_index, self.option_index
+
+    @property
     def n_blocks(self) -> int:
         """Blocks of the entry."""
         return len(self.visits_per_token)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dse.cost.option import OptionCost
 from dse.cost.table import CostTable
 from dse.evaluation.packed import PackedTiles
 from dse.evaluation.profile import Entry
 from dse.spec.architecture import AnalogCore, Architecture
+from dse.units import Quantity
 from dse.workload.batch import LayerRouting
 from dse.workload.build import Workload
 from dse.workload.busiest import Busiest, TileContents
@@ -51,12 +54,14 @@ def tile_loads(
         own = [e for e in entries if costs.options[e.option_index].group == core.name]
         if not own:
             continue
-        n_tiles = np.broadcast_to(np.asarray(arch.n_tiles(core), np.float64), tokens.shape)
-        per_block = [costs.units[:, e.class_index, e.option_index] for e in own]
+        n_tiles, *per_block = (
+            np.broadcast_to(np.asarray(number, np.float64), tokens.shape)
+            for number in (arch.n_tiles(core), *(costs.of(*e.at).units for e in own))
+        )
         slices = np.asarray(sum(e.n_blocks * units for e, units in zip(own, per_block, strict=True)))
-        latency = np.maximum.reduce([mean_product_ns(arch, core, costs, e) for e in own])
+        latency = reduce(np.maximum, [mean_product_ns(arch, core, costs.of(*e.at)) for e in own])
         tiles = packed.get(core.name)
-        rest = np.maximum.reduce([rest_of_chain_ns(arch, core, costs, e, placed=slices, packed=tiles) for e in own])
+        rest = reduce(np.maximum, [rest_of_chain_ns(arch, core, costs, e, placed=slices, packed=tiles) for e in own])
         if any(e.routing is not None for e in own):
             shared = (slices > n_tiles) | (core.name in packed)
             columns = [tokens, *(np.where(shared, c, 0.0) for c in (n_tiles, *per_block))]
@@ -72,10 +77,9 @@ def tile_loads(
     return loads
 
 
-def mean_product_ns(arch: Architecture, core: AnalogCore, costs: CostTable, entry: Entry) -> Array:
-    """Mean time of one product of a block over its slices, (P,) [ns]."""
-    at = (slice(None), entry.class_index, entry.option_index)
-    return np.asarray(costs.compute_ns_per_visit[at] * arch.n_tiles(core) / costs.units[at])
+def mean_product_ns(arch: Architecture, core: AnalogCore, cost: OptionCost) -> Quantity:
+    """Mean time of one product of a block over its slices [ns]."""
+    return cost.compute_ns_per_visit * arch.n_tiles(core) / cost.units
 
 
 def rest_of_chain_ns(
@@ -100,13 +104,13 @@ def rest_of_chain_ns(
         placed: slices of all blocks of the group in the stage, (P,).
         packed: what the mapping's slices put on the tiles, used where it holds as many slices.
     """
-    at = (slice(None), entry.class_index, entry.option_index)
-    product_ns, slices = mean_product_ns(arch, core, costs, entry), costs.units[at]
+    cost = costs.of(*entry.at)
+    product_ns, slices = mean_product_ns(arch, core, cost), cost.units
     largest = np.ceil(slices / arch.n_tiles(core))
     if packed is not None and set(entry.names) <= set(packed.blocks):
         held = packed.held[:, [packed.blocks.index(name) for name in entry.names]]
         largest = np.where(placed == packed.n_slices, float(held.max()), largest)
-    others = costs.path_ns[at] / product_ns - 1
+    others = cost.path_ns / product_ns - 1
     return np.asarray(np.minimum(others * largest, slices - largest) * product_ns)
 
 

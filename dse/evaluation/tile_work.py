@@ -12,6 +12,7 @@ from dse.evaluation.packed import PackedVisits
 from dse.evaluation.profile import Entry, LayerProfile
 from dse.evaluation.tile_load import distinct, mean_product_ns
 from dse.spec.architecture import AnalogCore, Architecture
+from dse.units import Quantity
 
 # P design points, N blocks of all layers
 
@@ -52,13 +53,16 @@ def fullest_tile_ns(
     entries = [e for e in blocks_in_order(profiles) if costs.options[e.option_index].group == core.name]
     if not entries:
         return np.zeros(tokens.shape)
-    n_tiles = np.broadcast_to(np.asarray(arch.n_tiles(core), np.float64), tokens.shape)
-    kinds = sorted({(e.class_index, e.option_index) for e in entries})
-    first = {kind: next(e for e in entries if (e.class_index, e.option_index) == kind) for kind in kinds}
-    units = {kind: costs.units[:, kind[0], kind[1]] for kind in kinds}
-    product = {kind: mean_product_ns(arch, core, costs, first[kind]) for kind in kinds}
+
+    def spread(value: Quantity) -> Array:
+        return np.broadcast_to(np.asarray(value, np.float64), tokens.shape)
+
+    n_tiles = spread(arch.n_tiles(core))
+    kinds = sorted({e.at for e in entries})
+    units = {kind: spread(costs.of(*kind).units) for kind in kinds}
+    product = {kind: spread(mean_product_ns(arch, core, costs.of(*kind))) for kind in kinds}
     at, inverse = distinct([n_tiles, *units.values(), *product.values()])
-    blocks = {kind: sum(e.n_blocks for e in entries if (e.class_index, e.option_index) == kind) for kind in kinds}
+    blocks = {kind: sum(e.n_blocks for e in entries if e.at == kind) for kind in kinds}
     per_token = np.zeros(len(at))
     for number, point in enumerate(at):
         wanted: dict[int, int] = {}
@@ -69,10 +73,10 @@ def fullest_tile_ns(
             per_token[number] = float(np.max(work_ns))
             continue
         slices = np.repeat(
-            [round(float(units[e.class_index, e.option_index][point])) for e in entries],
+            [round(float(units[e.at][point])) for e in entries],
             [e.n_blocks for e in entries],
         )
-        work = np.concatenate([e.visits_per_token * product[e.class_index, e.option_index][point] for e in entries])
+        work = np.concatenate([e.visits_per_token * product[e.at][point] for e in entries])
         tile = np.arange(int(slices.sum())) % round(float(n_tiles[point]))
         per_token[number] = np.bincount(tile, weights=np.repeat(work, slices)).max()
     return np.asarray(tokens * per_token[inverse])

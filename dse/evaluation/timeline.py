@@ -15,7 +15,7 @@ from dse.cost.attention import AttentionCost
 from dse.cost.exchange import exchange_latency_ns
 from dse.cost.gating import wake_ns
 from dse.cost.option import host_unit
-from dse.cost.table import CostTable, cell, is_some, plus
+from dse.cost.table import CostTable, is_some, plus
 from dse.cost.vector import VectorCost, vector_costs, vector_stage
 from dse.evaluation.packed import PackedTiles
 from dse.evaluation.profile import Entry, LayerProfile, Stage
@@ -153,20 +153,18 @@ def group_times(
     nothing = np.broadcast_to(0.0, tokens.shape)
     sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(nothing for _ in fields(_Sums))))
     for entry in entries:
-        at = (entry.class_index, entry.option_index)
-        group = sums[costs.options[entry.option_index].group]
+        cost, group = costs.of(*entry.at), sums[costs.options[entry.option_index].group]
         visits, active = entry.visits(workload), entry.activations(tokens)
-        group.path = np.maximum(group.path, cell(costs.path_ns, *at))
-        group.fixed = np.maximum(group.fixed, cell(costs.fixed_ns, *at))
-        group.compute = plus(group.compute, visits, cell(costs.compute_ns_per_visit, *at))
-        group.fetch = plus(group.fetch, active, cell(costs.fetch_ns_per_activation, *at))
-        group.buffer = plus(group.buffer, visits, cell(costs.buffer_ns_per_visit, *at))
-        group.buffer = plus(group.buffer, active, cell(costs.held_ns_per_activation, *at))
-        group.launch = plus(group.launch, active, cell(costs.launch_ns_per_activation, *at))
-        group.link = plus(group.link, visits, cell(costs.link_ns_per_visit, *at))
-        host_ns = cell(costs.host_ns_per_visit, *at)
-        if is_some(host_ns):
-            sums[costs.host].compute = plus(sums[costs.host].compute, visits, host_ns)
+        group.path = np.maximum(group.path, cost.path_ns)
+        group.fixed = np.maximum(group.fixed, cost.fixed_ns)
+        group.compute = plus(group.compute, visits, cost.compute_ns_per_visit)
+        group.fetch = plus(group.fetch, active, cost.fetch_ns_per_activation)
+        group.buffer = plus(group.buffer, visits, cost.buffer_ns_per_visit)
+        group.buffer = plus(group.buffer, active, cost.held_ns_per_activation)
+        group.launch = plus(group.launch, active, cost.launch_ns_per_activation)
+        group.link = plus(group.link, visits, cost.link_ns_per_visit)
+        if is_some(cost.host_ns_per_visit):
+            sums[costs.host].compute = plus(sums[costs.host].compute, visits, cost.host_ns_per_visit)
     if attention is not None:
         host, unit = sums[costs.host], host_unit(arch)
         host.compute = host.compute + attention.compute_ns

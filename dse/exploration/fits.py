@@ -9,7 +9,7 @@ import pandas as pd
 from dse.cost.option import Option, dense_precision
 from dse.cost.table import CostTable, cost_table
 from dse.spec.architecture import Architecture
-from dse.units import BITS
+from dse.units import BITS, at_point
 from dse.workload.build import Workload
 
 
@@ -26,12 +26,12 @@ def fit(arch: Architecture, workload: Workload) -> dict[str, str | float | int]:
     classes = [(block.kind, index[block.block_class]) for block in workload.blocks]
     experts = [c for kind, c in classes if kind == "expert"]
     at_host = costs.options.index(Option(costs.host, dense_format))
-    bytes_dense = float(sum(costs.units[0, c, at_host] for kind, c in classes if kind != "expert"))
+    bytes_dense = float(sum(at_point(costs.of(c, at_host).units) for kind, c in classes if kind != "expert"))
     needed, available, most_analog = analog_room(arch, costs, experts)
     memory = float(costs.capacity_units[costs.resource[costs.host]][0])
     narrower = sorted((p for p in unit.precisions if BITS[p] <= BITS[dense_format]), key=lambda p: -BITS[p])
     for precision in (dense_format, *narrower):
-        per_expert = float(costs.units[0, experts[0], costs.options.index(Option(costs.host, precision))])
+        per_expert = at_point(costs.of(experts[0], costs.options.index(Option(costs.host, precision))).units)
         bytes_needed = bytes_dense + (len(experts) - most_analog) * per_expert
         if bytes_needed <= memory:
             break
@@ -53,7 +53,7 @@ def analog_room(arch: Architecture, costs: CostTable, experts: Sequence[int]) ->
     room = needed = available = 0
     for core in arch.analog_cores:
         option = costs.options.index(Option(core.name, "analog"))
-        per_expert = int(costs.units[0, experts[0], option])
+        per_expert = int(at_point(costs.of(experts[0], option).units))
         have = int(costs.capacity_units[core.name][0])
         needed = needed or per_expert * len(experts)
         available += have

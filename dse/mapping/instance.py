@@ -182,11 +182,12 @@ def make_instance(
             for name in resources
         ),
         unit_area_mm2=np.array([crossbar_area_mm2(arch, option, point) for option in costs.options]),
-        units=costs.units[point][block_class],
-        n_bytes=costs.units[point][block_class] * ~np.array([costs.is_analog[o.group] for o in costs.options]),
+        units=costs.table(lambda c: c.units, point)[block_class],
+        n_bytes=costs.table(lambda c: c.units, point)[block_class]
+        * ~np.array([costs.is_analog[o.group] for o in costs.options]),
         energy_pj=of_run(lambda step: step.energy_pj),
-        path_ns=costs.path_ns[point][block_class],
-        fixed_ns=costs.fixed_ns[point][block_class],
+        path_ns=costs.table(lambda c: c.path_ns, point)[block_class],
+        fixed_ns=costs.table(lambda c: c.fixed_ns, point)[block_class],
         steps=steps,
     )
 

@@ -123,13 +123,11 @@ def placeable_stages(arch: Architecture, workload: Workload, costs: CostTable, o
 
 def prices(costs: CostTable, block_class: int, option: int) -> Prices:
     """What a block of a class costs under an option."""
-    at = (slice(None), block_class, option)
+    own = costs.of(block_class, option)
     parts = (
-        sum(table[at] for table in costs.visit_parts_pj.values()),
-        sum(table[at] for table in costs.activation_parts_pj.values()),
-        costs.upkeep_pj_per_step[at], costs.compute_ns_per_visit[at], costs.fetch_ns_per_activation[at],
-        costs.buffer_ns_per_visit[at], costs.held_ns_per_activation[at], costs.path_ns[at], costs.fixed_ns[at],
-        costs.launch_ns_per_activation[at], costs.link_ns_per_visit[at], costs.host_ns_per_visit[at], costs.units[at],
+        own.energy_pj_per_visit, own.energy_pj_per_activation, own.upkeep_pj_per_step, own.compute_ns_per_visit,
+        own.fetch_ns_per_activation, own.buffer_ns_per_visit, own.held_ns_per_activation, own.path_ns, own.fixed_ns,
+        own.launch_ns_per_activation, own.link_ns_per_visit, own.host_ns_per_visit, own.units,
     )  # fmt: skip
     return Prices(*(np.broadcast_to(np.asarray(part, np.float64), (costs.n_points,)) for part in parts))
 
@@ -224,7 +222,7 @@ def units_of_fixed(costs: CostTable, stages: Placeable) -> dict[str, Array]:
     for shape, n in (Counter(stages.expert_shapes) + Counter(stages.shapes)).items():
         for block in shape.fixed:
             resource = costs.resource[costs.options[block.option].group]
-            units[resource] = units[resource] + n * costs.units[:, block.block_class, block.option]
+            units[resource] = units[resource] + n * costs.of(block.block_class, block.option).units
     return units
 
 

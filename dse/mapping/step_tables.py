@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 
 from dse.cost.attention import attention_cost
 from dse.cost.micro_batch import micro_batch, n_micro_batches
+from dse.cost.option import OptionCost
 from dse.cost.table import CostTable
 from dse.cost.vector import VectorStage, vector_costs, vector_stage
 from dse.spec.architecture import Architecture
-from dse.units import at_point
+from dse.units import Quantity, at_point
 from dse.workload.batch import layer_routings
 from dse.workload.blocks import Block
 from dse.workload.build import Workload
@@ -73,10 +75,12 @@ def step_tables(
     visits = (tokens * per_token)[:, None]
     active = active_blocks(step.workload, placeable(step.workload), tokens)[:, None]
 
-    def of_block(table: Array) -> Array:
-        return np.asarray(table[point][block_class], dtype=np.float64)
+    def of_block(number: Callable[[OptionCost], Quantity]) -> Array:
+        return costs.table(number, point)[block_class]
 
-    energy_pj = visits * of_block(costs.energy_pj_per_visit) + active * of_block(costs.energy_pj_per_activation)
+    energy_pj = visits * of_block(lambda c: c.energy_pj_per_visit) + active * of_block(
+        lambda c: c.energy_pj_per_activation
+    )
     whole = sum(span.length for span in step.spans)
     spans = [(span.length / whole, at_context(micro, span.mean)) for span in step.spans] or [(1.0, micro)]
     shares = [(at_point(share, point), workload) for share, workload in spans]
@@ -86,13 +90,15 @@ def step_tables(
         weight=at_point(step.weight, point),
         micro_batches=n_micro,
         visits=n_micro * visits[:, 0],
-        energy_pj=n_micro * (energy_pj + of_block(costs.upkeep_pj_per_step)),
+        energy_pj=n_micro * (energy_pj + of_block(lambda c: c.upkeep_pj_per_step)),
         background_pj=n_micro * sum(background),
-        compute_ns=visits * of_block(costs.compute_ns_per_visit),
-        fetch_ns=active * of_block(costs.fetch_ns_per_activation),
-        buffer_ns=visits * of_block(costs.buffer_ns_per_visit) + active * of_block(costs.held_ns_per_activation),
-        added_ns=visits * of_block(costs.link_ns_per_visit) + active * of_block(costs.launch_ns_per_activation),
-        host_ns=visits * of_block(costs.host_ns_per_visit),
+        compute_ns=visits * of_block(lambda c: c.compute_ns_per_visit),
+        fetch_ns=active * of_block(lambda c: c.fetch_ns_per_activation),
+        buffer_ns=visits * of_block(lambda c: c.buffer_ns_per_visit)
+        + active * of_block(lambda c: c.held_ns_per_activation),
+        added_ns=visits * of_block(lambda c: c.link_ns_per_visit)
+        + active * of_block(lambda c: c.launch_ns_per_activation),
+        host_ns=visits * of_block(lambda c: c.host_ns_per_visit),
         **{name: np.asarray(sum(share * table[name] for share, table in hosts)) for name in hosts[0][1]},
     )
 

@@ -31,7 +31,7 @@ def with_buffer(arch, **changes):
 def of_kind(costs, kind, group):
     """Index of a class and its first allowed option on a group."""
     b = [c.kind for c in costs.classes].index(kind)
-    return 0, b, next(i for i, o in enumerate(costs.options) if o.group == group and costs.allowed[b, i])
+    return b, next(i for i, o in enumerate(costs.options) if o.group == group and costs.allowed[b, i])
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def test_activations_of_an_expert_pass_the_buffer(tiny):
     d, inner = workload.model.d_model, workload.model.d_expert
     # by hand, activations of one byte: gate, up read d and write inner, down reads inner and writes d
     read, written = 2 * d + inner, 2 * inner + d
-    assert costs.visit_parts_pj["on-chip buffer"][at] == pytest.approx(read * 8 * 0.5 + written * 8 * 0.75)
-    assert costs.buffer_ns_per_visit[at] == pytest.approx((read + written) / 50.0)
-    assert costs.held_ns_per_activation[at] == 0
-    assert costs.buffer_ns_per_visit[0, at[1], 0] == 0  # on tiles
+    assert costs.of(*at).visit_parts_pj["on-chip buffer"] == pytest.approx(read * 8 * 0.5 + written * 8 * 0.75)
+    assert costs.of(*at).buffer_ns_per_visit == pytest.approx((read + written) / 50.0)
+    assert costs.of(*at).held_ns_per_activation == 0
+    assert costs.of(at[0], 0).buffer_ns_per_visit == 0  # on tiles
 
 
 def test_held_dense_weights_are_read_on_chip_and_experts_from_memory(tiny):
@@ -62,16 +62,16 @@ def test_held_dense_weights_are_read_on_chip_and_experts_from_memory(tiny):
     # by hand: room for a quarter of the dense weights beside the activations
     costs = cost_table(with_buffer(arch, capacity_bytes=dense / 4 + live, holds="dense"), workload)
     at, expert = of_kind(costs, "attention", "dsp"), of_kind(costs, "expert", "dsp")
-    n_bytes = without.bytes[at]
-    assert costs.bytes[at] == pytest.approx(0.75 * n_bytes)
-    assert costs.units[at] == n_bytes  # memory keeps a copy
-    assert costs.fetch_ns_per_activation[at] == pytest.approx(0.75 * without.fetch_ns_per_activation[at])
-    assert costs.activation_parts_pj["weight memory"][at] == pytest.approx(
+    n_bytes = without.of(*at).bytes
+    assert costs.of(*at).bytes == pytest.approx(0.75 * n_bytes)
+    assert costs.of(*at).units == n_bytes  # memory keeps a copy
+    assert costs.of(*at).fetch_ns_per_activation == pytest.approx(0.75 * without.of(*at).fetch_ns_per_activation)
+    assert costs.of(*at).activation_parts_pj["weight memory"] == pytest.approx(
         0.75 * n_bytes * 8 * memory.energy_pj_per_bit
     )
-    assert costs.activation_parts_pj["on-chip buffer"][at] == pytest.approx(0.25 * n_bytes * 8 * 0.5)
-    assert costs.held_ns_per_activation[at] == pytest.approx(0.25 * n_bytes / 50.0)
-    assert costs.bytes[expert] == without.bytes[expert]
+    assert costs.of(*at).activation_parts_pj["on-chip buffer"] == pytest.approx(0.25 * n_bytes * 8 * 0.5)
+    assert costs.of(*at).held_ns_per_activation == pytest.approx(0.25 * n_bytes / 50.0)
+    assert costs.of(*expert).bytes == without.of(*expert).bytes
 
 
 @pytest.mark.parametrize(("capacity", "share"), [(1.0, 0.0), (1e9, 1.0)])
@@ -141,9 +141,9 @@ def test_group_scales_of_int4_weights_take_their_bytes():
     b = [c.kind for c in plain.classes].index("expert")
     formats = [o.precision for o in plain.options]
     # by hand: 4 + 16 / 32 bits
-    assert scaled.bytes[0, b, formats.index("int4")] == 3 * 2048 * 1024 * 4.5 / 8
-    assert scaled.units[0, b, formats.index("int4")] == plain.units[0, b, formats.index("int4")] * 4.5 / 4
-    assert scaled.bytes[0, b, formats.index("fp8")] == plain.bytes[0, b, formats.index("fp8")]
+    assert scaled.of(b, formats.index("int4")).bytes == 3 * 2048 * 1024 * 4.5 / 8
+    assert scaled.of(b, formats.index("int4")).units == plain.of(b, formats.index("int4")).units * 4.5 / 4
+    assert scaled.of(b, formats.index("fp8")).bytes == plain.of(b, formats.index("fp8")).bytes
 
 
 def test_buffers_pass_arrays(tiny):

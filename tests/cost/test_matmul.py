@@ -73,12 +73,12 @@ def test_a_block_in_a_step_has_the_terms_of_a_product():
     arch, workload = load_architecture("a100_80g"), load_workload("olmoe", ["scenario.precision.weights=fp16"])
     unit, costs = arch.digital_units[0], cost_table(arch, workload)
     head = [c.kind for c in costs.classes].index("head")
-    at = (0, head, [o.precision for o in costs.options].index("fp16"))
+    own = costs.of(head, [o.precision for o in costs.options].index("fp16"))
     d, vocabulary = workload.model.d_model, workload.model.vocab_size
     many = matmul_ns(arch, unit, m=1e6, n=vocabulary, k=d, precision="fp16")
-    assert 1e6 * costs.compute_ns_per_visit[at] + costs.fixed_ns[at] == pytest.approx(many)
+    assert 1e6 * own.compute_ns_per_visit + own.fixed_ns == pytest.approx(many)
     one = matmul_ns(arch, unit, m=1, n=vocabulary, k=d, precision="fp16")
-    assert costs.fetch_ns_per_activation[at] + costs.fixed_ns[at] == pytest.approx(one, rel=1e-3)  # but for activations
+    assert own.fetch_ns_per_activation + own.fixed_ns == pytest.approx(one, rel=1e-3)  # but for activations
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_narrow_weights_save_bytes_and_compute_as_wide_as_activations(weights, a
     workload = load_workload("olmoe", [f"scenario.precision.activations={activations}"])
     costs = cost_table(arch, workload)
     expert = [c.kind for c in costs.classes].index("expert")
-    at = (0, expert, [o.precision for o in costs.options].index(weights))
+    own = costs.of(expert, [o.precision for o in costs.options].index(weights))
     n_weights = 3 * 2048 * 1024
-    assert costs.bytes[at] == n_weights * n_bytes
-    assert costs.fetch_ns_per_activation[at] == pytest.approx(n_weights * n_bytes / (2039 * 0.8855))
+    assert own.bytes == n_weights * n_bytes
+    assert own.fetch_ns_per_activation == pytest.approx(n_weights * n_bytes / (2039 * 0.8855))
     peak = arch.digital_units[0].peak_ops_per_ns[used]
-    assert costs.compute_ns_per_visit[at] == pytest.approx(2 * n_weights / (peak * 0.8955))
+    assert own.compute_ns_per_visit == pytest.approx(2 * n_weights / (peak * 0.8955))

@@ -139,9 +139,9 @@ def test_partial_sums_run_on_the_vector_lanes_where_there_are_some(tiny):
     core, unit = arch.analog_cores[0], arch.digital_units[0]
     costs = cost_table(with_unit(arch, vector=VECTOR), workload)
     ops = workload.classes[expert].n_partial_sums(rows=core.rows, cols=core.cols) * core.cols
-    assert costs.visit_parts_pj["partial sums"][0, expert, 0] == pytest.approx(3.0 * ops)
+    assert costs.of(expert, 0).visit_parts_pj["partial sums"] == pytest.approx(3.0 * ops)
     expected = ops / (2.0 * unit.utilisation.compute_fraction)
-    assert costs.host_ns_per_visit[0, expert, 0] == pytest.approx(expected)
+    assert costs.of(expert, 0).host_ns_per_visit == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("changes", [{"vector": VECTOR}, {"kernels": "per_expert"}])

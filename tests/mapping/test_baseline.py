@@ -87,7 +87,7 @@ def test_analog_groups_fill_in_the_order_of_their_energy() -> None:
     arch, workload = make_arch(2, 1), make_workload(1, 6)
     costs = make_costs(arch, workload, 1, capacity={"a0": 4.0, "a1": 4.0, "m0": 100.0})
     expert = [c.kind for c in costs.classes].index("expert")
-    energy = [costs.energy_pj_per_visit[0, expert, o] for o in (0, 1)]
+    energy = [costs.of(expert, o).energy_pj_per_visit for o in (0, 1)]
     cheap, dear = ("a0", "a1") if energy[0] < energy[1] else ("a1", "a0")
     scores = score_blocks(workload, "random")
     mapping = rule_mapping(arch, workload, scores, digital_fraction=0.5, costs=costs)

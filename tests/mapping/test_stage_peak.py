@@ -67,11 +67,8 @@ def test_evaluation_finds_the_load_that_packing_states(changes: dict[str, int], 
             tiles = {group: held for (name, group), held in profile.packed.items() if name == stage}
             loads = tile_loads(arch, workload, costs, entries, packed=tiles, tokens=np.array([4.0]))
             if own:
-                total += (
-                    profile.multiplicity
-                    * loads["a0"].mean[0]
-                    / mean_product_ns(arch, arch.core("a0"), costs, own[0])[0]
-                )
+                product_ns = mean_product_ns(arch, arch.core("a0"), costs.of(*own[0].at))
+                total += profile.multiplicity * loads["a0"].mean[0] / product_ns
     assert packed.packing[0]["peak_visits"] == pytest.approx(total)
 
 
@@ -84,7 +81,7 @@ def test_evaluation_of_a_pipeline_uses_the_packed_tiles() -> None:
     costs, profiles = cost_table(arch, workload), layer_profiles(workload, packed, cost_table(arch, workload))
     tokens = np.array([256.0])
     entry = next(e for p in profiles for e in p.entries["experts"] if costs.options[e.option_index].group == "pcm")
-    product = mean_product_ns(arch, arch.core("pcm"), costs, entry)[0]
+    product = mean_product_ns(arch, arch.core("pcm"), costs.of(*entry.at))
     work = tile_work_ns(arch, costs, profiles, tokens, packed_visits(workload, packed))["pcm"][0]
     unpacked = tile_work_ns(arch, costs, profiles, tokens, {})["pcm"][0]
     assert work == pytest.approx(packed.packing[0]["busiest_visits"] * product)

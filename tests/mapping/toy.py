@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from dse.cost.attention import attention_cost
-from dse.cost.option import Option
+from dse.cost.option import Option, OptionCost
 from dse.cost.table import CostTable
 from dse.spec.architecture import (
     Adc,
@@ -102,30 +102,39 @@ def make_costs(
     options += [Option(core.name, "analog", 2) for core in arch.analog_cores if copies]
     options += [Option(unit.name, "fp16") for unit in arch.digital_units]
     analog = np.array([option.precision == "analog" for option in options])
-    shape = (1, len(workload.classes), len(options))
+    shape = (len(workload.classes), len(options))
     kinds = [block_class.kind for block_class in workload.classes]
 
     def table(name: str, only: np.ndarray | bool = True) -> np.ndarray:
         return random.uniform(0.2, 1.0, shape) * np.asarray(only) * scale.get(name, 1.0)
 
     units = np.ones(shape)
-    units[:, kinds.index("expert")] = expert_units * np.array([option.copies for option in options])
-    units[:, kinds.index("embedding")] = 0.0
+    units[kinds.index("expert")] = expert_units * np.array([option.copies for option in options])
+    units[kinds.index("embedding")] = 0.0
     resource = {core.name: core.name for core in arch.analog_cores} | {
         unit.name: unit.memory for unit in arch.digital_units
     }
+    visit, activation = table("visit"), table("activation", ~analog)
+    tables = {
+        "compute_ns_per_visit": table("compute"), "fetch_ns_per_activation": table("fetch", ~analog),
+        "path_ns": table("path", analog), "fixed_ns": table("fixed"), "link_ns_per_visit": table("link", analog),
+        "host_ns_per_visit": table("host", analog), "units": units, "bytes": table("bytes"),
+    }  # fmt: skip
+    entries = tuple(
+        tuple(
+            OptionCost(
+                visit_parts_pj={"digital compute": float(visit[b, o])},
+                activation_parts_pj={"weight memory": float(activation[b, o])},
+                **{name: float(numbers[b, o]) for name, numbers in tables.items()},
+            )
+            for o in range(len(options))
+        )
+        for b in range(len(kinds))
+    )
     return CostTable(
         classes=workload.classes, options=tuple(options),
         allowed=np.array([[kind != "embedding"] * len(options) for kind in kinds]),
-        upkeep_pj_per_step=np.zeros(shape),
-        visit_parts_pj={"digital compute": table("visit")},
-        activation_parts_pj={"weight memory": table("activation", ~analog)},
-        compute_ns_per_visit=table("compute"), fetch_ns_per_activation=table("fetch", ~analog),
-        path_ns=table("path", analog),
-        fixed_ns=table("fixed"), launch_ns_per_activation=np.zeros(shape),
-        buffer_ns_per_visit=np.zeros(shape), held_ns_per_activation=np.zeros(shape),
-        link_ns_per_visit=table("link", analog), host_ns_per_visit=table("host", analog),
-        units=units, bytes=table("bytes"), resource=resource,
+        entries=entries, n_points=1, resource=resource,
         capacity_units={name: np.array([(capacity or {}).get(name, 1e6)]) for name in dict.fromkeys(resource.values())},
         is_analog={group: group.startswith("a") for group in resource}, host="d0", standing_power_mw=np.array([2.0]),
     )  # fmt: skip
@@ -146,7 +155,7 @@ def energy_by_hand(arch: Architecture, workload: Workload, costs: CostTable, pla
         b, o = costs.classes.index(block.block_class), costs.options.index(placement[block.name])
         chance = workload.model.top_k / workload.model.n_experts if block.kind == "expert" else 1.0
         visits, active = tokens * chance, 1 - (1 - chance) ** tokens
-        energy += visits * costs.energy_pj_per_visit[0, b, o] + active * costs.energy_pj_per_activation[0, b, o]
+        energy += visits * costs.of(b, o).energy_pj_per_visit + active * costs.of(b, o).energy_pj_per_activation
         stage = {"expert": "experts", "shared": "experts"}.get(block.kind, block.kind)
         stages.setdefault((block.layer, stage), []).append((costs.options[o].group, b, o, visits, active))
     half = dataclasses.replace(workload.scenario, batch=tokens)
@@ -156,13 +165,13 @@ def energy_by_hand(arch: Architecture, workload: Workload, costs: CostTable, pla
         times = []
         for group in costs.is_analog:
             own = [entry for entry in placed if entry[0] == group]
-            path = max([costs.path_ns[0, b, o] for _, b, o, _, _ in own], default=0.0)
-            compute = sum(v * costs.compute_ns_per_visit[0, b, o] for _, b, o, v, _ in own)
-            fetch = sum(a * costs.fetch_ns_per_activation[0, b, o] for _, b, o, _, a in own)
-            fixed = max([costs.fixed_ns[0, b, o] for _, b, o, _, _ in own], default=0.0)
-            link = sum(v * costs.link_ns_per_visit[0, b, o] for _, b, o, v, _ in own)
+            path = max([costs.of(b, o).path_ns for _, b, o, _, _ in own], default=0.0)
+            compute = sum(v * costs.of(b, o).compute_ns_per_visit for _, b, o, v, _ in own)
+            fetch = sum(a * costs.of(b, o).fetch_ns_per_activation for _, b, o, _, a in own)
+            fixed = max([costs.of(b, o).fixed_ns for _, b, o, _, _ in own], default=0.0)
+            link = sum(v * costs.of(b, o).link_ns_per_visit for _, b, o, v, _ in own)
             if group == costs.host:
-                compute += sum(v * costs.host_ns_per_visit[0, b, o] for _, b, o, v, _ in placed)
+                compute += sum(v * costs.of(b, o).host_ns_per_visit for _, b, o, v, _ in placed)
                 if stage == "attention":
                     compute, fetch = compute + attention.compute_ns, fetch + attention.fetch_ns
                     fixed = max(fixed, arch.unit(group).launch_ns)
@@ -184,6 +193,6 @@ def placements(arch: Architecture, workload: Workload, costs: CostTable) -> Iter
         placement = dense | dict(zip(experts, choice, strict=True))
         used = dict.fromkeys(costs.capacity_units, 0.0)
         for name, option in placement.items():
-            used[costs.resource[option.group]] += costs.units[0, class_of[name], costs.options.index(option)]
+            used[costs.resource[option.group]] += costs.of(class_of[name], costs.options.index(option)).units
         if all(used[name] <= costs.capacity_units[name][0] + 1e-9 for name in used):
             yield placement
