@@ -196,7 +196,9 @@ def test_never_worse_than_a_rule(seed: int, slots: int, objective: Metric, rule:
     capacity = {"a0": 2.0 * slots, "a1": 4.0, "m1": 6.0}
     costs, scores = make_costs(arch, workload, seed, capacity=capacity), scores_of(workload, seed)
     try:
-        by_rule = rule_mapping(arch, workload, scores, rule=rule, digital_fraction=fraction, costs=costs, seed=seed)
+        by_rule = rule_mapping(
+            arch, workload, scores, rule=rule, digital_fraction=fraction, costs=costs, seed=seed, router_norms=scores
+        )
     except InfeasibleError:
         return
     limits = {"max_digital_experts": n_digital(dict(by_rule.placement))}
