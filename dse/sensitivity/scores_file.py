@@ -35,7 +35,7 @@ def read_scores(path: Path, workload: Workload) -> pd.DataFrame:
         SpecError: every problem of the file, with its line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (FileNotFoundError, IsADirectoryError):
         raise SpecError(
             [Problem("no such scores file; `dse score WORKLOAD -o FILE` writes one", file=str(path))]

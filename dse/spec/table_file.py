@@ -63,7 +63,7 @@ def _rows(file: Node, where: str, findings: Findings, document: Document) -> Nod
     base = near.path.parent if near else Path()
     path = base / Path(file.value).expanduser()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         findings.add(file.place, where, f"no readable CSV file: {file.value!r}; paths start at the spec's folder")
         return None

@@ -6,23 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from dse.errors import Problem, SpecError
 from dse.workload.build import Workload
 from dse.workload.busiest import Busiest, TileContents, busiest_tile
+from dse.workload.correlated import correlated_busiest_tile
 from dse.workload.routing import expert_visits
-from dse.workload.sampled_steps import fixed_size_choices
 
 # E experts, N tokens of a trace, K choices of a token, W windows
 
 Array = NDArray[np.float64]
 MOST_WINDOWS = 2048
 """Windows of a trace that a step is taken from."""
-SHARED_CHOICES = 4
-"""Batch-wide choices that a correlated step is averaged over, drawn once with a fixed seed."""
-SPLITS = 7
-"""Numbers of tokens that follow the batch-wide choice: quantiles of their binomial distribution."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,12 +51,7 @@ class LayerRouting:
             return Busiest(float(loads.mean()), float(loads.std()))
         if self.correlation == 0:
             return busiest_tile(self.visits, tokens, contents)
-        found = []
-        for choice in shared_choices(self.visits, contents):
-            for copied in quantiles(tokens, self.correlation):
-                found.append(busiest_tile(self.visits, tokens - copied, contents, copied=copied, choice=choice))
-        mean, std = np.array(found).T
-        return Busiest(float(mean.mean()), float(np.sqrt((std**2).mean() + mean.var())))
+        return correlated_busiest_tile(self.visits, tokens, contents, self.correlation)
 
     def windows(self, tokens: float) -> NDArray[np.int64]:
         """(W, E): visits of each expert in steps of n consecutive tokens of the trace, starts evenly spread."""
@@ -111,16 +101,3 @@ def active_probability(visits: Array, tokens: Array, correlation: float) -> Arra
 def distinct_active_experts(visits: Array, tokens: float, correlation: float = 0.0) -> float:
     """Expected number of distinct experts that n tokens visit; independent: Σ_e 1 − (1 − λ_e)^n."""
     return float(active_probability(visits, np.array(tokens), correlation).sum())
-
-
-def quantiles(tokens: float, correlation: float) -> list[int]:
-    """Numbers of tokens that follow the batch-wide choice: equally likely values of binomial(n, ρ)."""
-    steps = (np.arange(SPLITS) + 0.5) / SPLITS
-    return [int(min(tokens, value)) for value in binom.ppf(steps, max(1, round(tokens)), correlation)]
-
-
-def shared_choices(visits: Array, contents: TileContents) -> NDArray[np.bool_]:
-    """(draws, E): batch-wide choices with the given visits as probabilities; one where all have the same effect."""
-    generator = np.random.default_rng(0)
-    alike = len(np.unique(visits)) == 1 and (contents.held.sum(axis=1) == 1).all() and contents.held.any(axis=0).all()
-    return fixed_size_choices(visits, 1 if alike else SHARED_CHOICES, generator)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dse.workload.fixed_sum import Binomials, Summands, log_sum_probability
-from dse.workload.sampled_steps import step_counts
+from dse.workload.sampled_steps import DRAWN_TOKENS, step_counts
 from dse.workload.tile_counts import Counts, TileSets, lattice_counts, tile_sets
 
 # E experts, S sets of experts that share a tile, C counts, M levels, W sampled steps
@@ -24,6 +25,9 @@ MOST_LEVELS = 24
 """Levels at which the effect of the known sum is worked out; between them it is interpolated."""
 FEW_EXPERTS = 8
 """Fewer experts than this are sampled too: the saddle point is up to 1.6 % off there."""
+FEW_VISITS = 4.0
+"""Visits of unequally popular experts, some of them elsewhere, up to which steps are sampled: how many of a token's
+choices are here varies, which the saddle point gets up to 2-fold wrong at few visits."""
 STANDARD_ERROR = 0.001
 """Share of the mean at which no more sampled steps are taken."""
 SAMPLES = 2048
@@ -48,36 +52,34 @@ class TileContents:
     """(S,): slices on the tile that every token uses (shared expert, dense FFN)."""
 
 
-def busiest_tile(
-    visits: Array, tokens: float, contents: TileContents, *, copied: int = 0, choice: NDArray[np.bool_] | None = None
-) -> Busiest:
-    """Visits of the busiest tile in a step of n tokens, each of which chooses Σ λ different experts.
+def busiest_tile(visits: Array, tokens: float, contents: TileContents) -> Busiest:
+    """Visits of the busiest tile in a step of n tokens, each of which chooses Σ λ different experts on its own.
 
     Where tiles hold different experts, ``E[max] = Σ_m 1 − P(all tiles ≤ m)``: the loads are sums of binomial counts,
     and the fixed number of choices per token, which makes them negatively dependent, enters as the probability that
     independent counts add up to n·k, by a saddle point (see ``fixed_sum``). Where an expert has several slices on
-    the tiles, or with few experts, the mean and spread over sampled steps (``sampled_steps``), the same at every call.
+    the tiles, with few experts, or few visits of unequal ones, the mean and spread over sampled steps
+    (``sampled_steps``), the same at every call.
 
     Valid for: the mean is within 1 % of sampling with other draws, from one token on.
 
     Args:
         visits: (E,) expected visits per token λ_e of every expert of the layer, also of those elsewhere.
-        tokens: n, tokens of a step that choose independently; between whole numbers the result is interpolated.
+        tokens: n, tokens of a step; between whole numbers the result is interpolated.
         contents: what the tiles hold.
-        copied: further tokens, which all make the same choice.
-        choice: (E,) the experts of that choice.
     """
     used = contents.held.any(axis=1) | (contents.always > 0)
-    if not used.any() or tokens + copied <= 0:
+    if not used.any() or tokens <= 0:
         return Busiest(0.0, 0.0)
     held, always = contents.held[used], contents.always[used]
-    of_copied = copied * (held @ choice) if choice is not None else np.zeros_like(always)
+    return between(tokens, lambda n: _busiest(visits.tobytes(), n, held.tobytes(), (always * n).tobytes()))
+
+
+def between(tokens: float, at: Callable[[int], Busiest]) -> Busiest:
+    """What is known for whole numbers of tokens, interpolated between them."""
     low = int(np.floor(tokens + 1e-9))
     fraction = max(0.0, tokens - low)
-    ends = [
-        _busiest(visits.tobytes(), n, held.tobytes(), (always * (n + copied) + of_copied).tobytes())
-        for n in ((low,) if fraction < 1e-9 else (low, low + 1))
-    ]
+    ends = [at(n) for n in ((low,) if fraction < 1e-9 else (low, low + 1))]
     return Busiest(*(float(np.interp(fraction, [0, 1][: len(ends)], part)) for part in zip(*ends, strict=True)))
 
 
@@ -93,7 +95,7 @@ def _busiest(visit_bytes: bytes, n: int, held_bytes: bytes, fixed_bytes: bytes) 
         return Busiest(float(base), 0.0)
     if len(held) == 1 and held.min() == held.max():
         return Busiest(float(base + n * visits.sum() * held[0, 0]), 0.0)
-    if held.sum(axis=0).max() > 1 or len(visits) < FEW_EXPERTS:
+    if held.sum(axis=0).max() > 1 or len(visits) < FEW_EXPERTS or is_scarce(visits, n, held):
         return sampled_busiest(visits, n, held, fixed)
     counts = lattice_counts(visits, n, held)
     shift = np.round((fixed - base) / counts.step).astype(np.int64)
@@ -107,22 +109,54 @@ def _busiest(visit_bytes: bytes, n: int, held_bytes: bytes, fixed_bytes: bytes) 
     return Busiest(max(float(base + counts.step * mean), most_used), float(std))
 
 
-def sampled_busiest(visits: Array, n: int, held: NDArray[np.int64], fixed: NDArray[np.int64]) -> Busiest:
-    """Mean and spread over as many sampled steps as the mean needs.
+def is_scarce(visits: Array, n: int, held: NDArray[np.int64]) -> bool:
+    """Whether few visits fall on the tiles because experts of other popularity are elsewhere."""
+    here = held.any(axis=0)
+    return bool(n <= DRAWN_TOKENS and np.ptp(visits) > 0 and not here.all() and n * visits[here].sum() < FEW_VISITS)
 
-    Experts are taken in the order of their λ and then of what tiles hold of them, so that their numbers do not matter.
-    """
-    columns = [column.tobytes() for column in np.ascontiguousarray(held.T)]
-    order = np.array(sorted(range(len(visits)), key=lambda e: (visits[e], columns[e])))
+
+def sampled_busiest(visits: Array, n: int, held: NDArray[np.int64], fixed: NDArray[np.int64]) -> Busiest:
+    """Mean and spread over as many sampled steps as the mean needs."""
+    order = in_order(visits, held)
     here = np.flatnonzero(held[:, order].any(axis=0))
-    counts = step_counts(visits[order].tobytes(), n)
-    slices, largest = held[:, order[here]].T.astype(np.float32), np.zeros(0)
+    counts = step_counts(visits[order].tobytes(), n)[:, here]
+    largest = largest_loads(counts, held[:, order[here]], fixed, standard_error=STANDARD_ERROR)
+    mean = corrected_mean(largest, counts[: len(largest)], n * visits[order[here]])
+    return Busiest(max(mean, float((fixed + n * (held @ visits)).max())), float(largest.std()))
+
+
+def in_order(visits: Array, held: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(E,): experts by their λ and then by what tiles hold of them, so that their numbers do not matter."""
+    columns = [column.tobytes() for column in np.ascontiguousarray(held.T)]
+    return np.array(sorted(range(len(visits)), key=lambda e: (visits[e], columns[e])))
+
+
+def largest_loads(
+    counts: NDArray[Any], held: NDArray[np.int64], fixed: NDArray[np.int64], *, standard_error: float = 0.0
+) -> Array:
+    """(W,): load of the busiest tile in sampled steps, in as many as bring the mean's standard error to that share.
+
+    Args:
+        counts: (W, E) visits of experts.
+        held: (S, E) slices of them on the tiles.
+        fixed: (S,) load that is the same in all steps.
+        standard_error: share of the mean.
+    """
+    slices, largest = held.T.astype(np.float32), np.zeros(0)
     for start in range(0, len(counts), SAMPLES):
-        loads = counts[start : start + SAMPLES, here].astype(np.float32) @ slices + fixed  # (W, E) @ (E, S) -> (W, S)
+        loads = counts[start : start + SAMPLES].astype(np.float32) @ slices + fixed  # (W, E) @ (E, S) -> (W, S)
         largest = np.concatenate([largest, loads.max(axis=1)])
-        if largest.std() <= STANDARD_ERROR * largest.mean() * np.sqrt(len(largest)):
+        if largest.std() <= standard_error * largest.mean() * np.sqrt(len(largest)):
             break
-    return Busiest(max(float(largest.mean()), float((fixed + n * (held @ visits)).max())), float(largest.std()))
+    return largest
+
+
+def corrected_mean(largest: Array, counts: NDArray[Any], expected: Array) -> float:
+    """Mean of the largest loads, less what the sampled steps have too many visits (control variate)."""
+    seen = counts.sum(axis=1, dtype=np.float64)
+    variance = seen.var()
+    slope = np.mean((largest - largest.mean()) * (seen - seen.mean())) / variance if variance > 0 else 0.0
+    return float(largest.mean() - slope * (seen.mean() - expected.sum()))
 
 
 FEW_KINDS = 6

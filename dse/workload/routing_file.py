@@ -147,7 +147,7 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         SpecError: no such file, no text, another header, or a row with another number of cells.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise SpecError([Problem("no such routing file", file=str(path))]) from None
     except UnicodeDecodeError:

@@ -187,18 +187,62 @@ def test_more_tokens_never_make_the_busiest_tile_less_busy(n_experts, tokens):
     assert np.all(np.diff(times) >= -1e-3 * times[0])
 
 
-@pytest.mark.parametrize("correlation", [0.3, 0.8])
-def test_correlated_tokens_agree_with_sampling(correlation):
-    visits, tokens, generator = np.full(16, 0.25), 12, np.random.default_rng(5)
-    counts = np.zeros((4000, 16))
-    for step in range(len(counts)):
-        choice, *own = fixed_size_choices(visits, 4 * (tokens + 1), generator)[::4]
-        counts[step] = sum(choice.astype(int) if generator.random() < correlation else one for one in own)
+SCARCE = [
+    # experts, top_k, exponent, experts here, tokens: few visits here, the other experts more or less popular
+    (64, 1, 2.0, 32, 1),
+    (64, 1, 2.0, 32, 3),
+    (32, 4, 1.0, 4, 1),
+    (128, 4, 0.5, 32, 1),
+    (32, 4, 1.0, 8, 2),
+    (40, 2, 1.0, 20, 5),
+]
+
+
+@pytest.mark.parametrize(("n_experts", "top_k", "exponent", "n_here", "tokens"), SCARCE)
+def test_few_visits_of_unequal_experts_agree_with_sampling(n_experts, top_k, exponent, n_here, tokens):
+    popularity = np.random.default_rng(1).permutation(np.arange(1, n_experts + 1.0) ** -exponent)
+    agrees_with_sampling(cap_at_one(popularity, float(top_k)), tokens, separate(n_experts, n_here), 1000)
+
+
+def test_one_token_with_one_choice_is_here_as_often_as_its_experts_by_hand():
+    # by hand: the busiest tile has one visit if the token's expert is here, else none
+    visits = cap_at_one(np.arange(1, 65.0)[::-1] ** -1.5, 1.0)
+    assert busiest_tile(visits, 1, separate(64, 32)).mean == pytest.approx(visits[:32].sum(), rel=1e-3)
+
+
+def correlated_loads(visits, tokens, contents, correlation):
+    """(draws,): busiest tile of steps whose tokens follow one choice of the step with that probability."""
+    generator = np.random.default_rng(5)
+    counts = np.zeros((4000, len(visits)))
+    one, *own = (fixed_size_choices(visits, 8 * len(counts), generator)[::8] for _ in range(tokens + 1))
+    for each in own:
+        counts += np.where(generator.random((len(counts), 1)) < correlation, one, each)
+    return (counts @ contents.held.T + tokens * contents.always).max(axis=1), counts
+
+
+CORRELATED = [
+    # a shared expert on some of the tiles, experts elsewhere, several slices of an expert on a tile
+    (16, 4, 0.0, 12, separate(16), 0.3),
+    (16, 4, 0.0, 12, separate(16), 0.8),
+    (64, 4, 0.0, 7, TileContents(np.eye(64, dtype=np.int64), (np.arange(64) % 10 == 0).astype(np.int64)), 1.0),
+    (64, 2, 0.5, 7, separate(64, 32), 1.0),
+    (16, 1, 1.5, 17, separate(16), 0.9),
+    (8, 2, 1.0, 40, separate(8, 4), 0.3),
+    (32, 4, 0.8, 16, scattered(32, 6, 40), 0.1),
+]
+
+
+@pytest.mark.parametrize(("n_experts", "top_k", "exponent", "tokens", "contents", "correlation"), CORRELATED)
+def test_correlated_tokens_agree_with_sampling(n_experts, top_k, exponent, tokens, contents, correlation):
+    popularity = np.random.default_rng(1).permutation(np.arange(1, n_experts + 1.0) ** -exponent)
+    visits = cap_at_one(popularity, float(top_k))
+    loads, counts = correlated_loads(visits, tokens, contents, correlation)
     routing = LayerRouting(visits, correlation, None)
-    found = routing.busiest(tokens, separate(16))
-    assert found.mean == pytest.approx(counts.max(axis=1).mean(), rel=0.012)
-    assert found.std == pytest.approx(counts.max(axis=1).std(), rel=0.1)
-    active = routing.active(np.array([tokens]), np.arange(16))
+    found = routing.busiest(tokens, contents)
+    allowed = 0.01 * loads.mean() + 3 * loads.std() / np.sqrt(len(loads))
+    assert abs(found.mean - loads.mean()) <= allowed
+    assert found.std == pytest.approx(loads.std(), rel=0.1)
+    active = routing.active(np.array([tokens]), np.arange(n_experts))
     assert active.sum() == pytest.approx((counts > 0).sum(axis=1).mean(), rel=0.01)
 
 

@@ -41,6 +41,13 @@ def trace(tmp_path, rows):
     return load(tmp_path, "{kind: trace, file: routing.csv}", lines)
 
 
+def test_a_file_with_a_byte_order_mark_as_spreadsheets_write_it_is_read(tmp_path):
+    rows = ["layer,expert,probability", *(",".join(map(str, row)) for row in VISITS)]
+    plain = load(tmp_path, "{kind: measured, file: routing.csv}", rows)
+    marked = load(tmp_path, "{kind: measured, file: routing.csv}", ["\ufeff" + rows[0], *rows[1:]])
+    assert np.array_equal(expert_visits(plain), expert_visits(marked))
+
+
 def changed(rows, index, row):
     return [*rows[:index], row, *rows[index + 1 :]]
 
