@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping as MappingABC
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from dse.mapping.model import Mapping
 from dse.mapping.tile_contents import contents
 from dse.spec.model import Model
-from dse.workload.blocks import BlockKind, make_blocks
+from dse.workload.blocks import BlockClass, BlockKind, make_blocks
 from dse.workload.build import Workload
 from dse.workload.routing import visits_per_token
 
@@ -29,11 +32,13 @@ class PackedTiles:
     """(S, N): slices of each block on the tile; tiles that hold the same are listed once."""
     n_slices: int
     """Slices of all blocks."""
+    rest: NDArray[np.int64]
+    """(N,): products of one visit of each block in a row, beyond those on its fullest tile (``rest_of_chain``)."""
 
     @property
-    def signature(self) -> tuple[tuple[int, ...], bytes]:
-        """What two layers must share to have the same loads."""
-        return self.held.shape, self.held.tobytes()
+    def signature(self) -> tuple[tuple[int, ...], bytes, bytes]:
+        """What two layers must share to have the same loads and waits."""
+        return self.held.shape, self.held.tobytes(), self.rest.tobytes()
 
 
 def packed_stages(
@@ -55,6 +60,7 @@ def stages_of_slices(
     blocks = {block.name: block for block in make_blocks(model) if block.kind in stages}
     code, names = pd.factorize(slices["block"])
     group, groups = pd.factorize(slices["group"])
+    depth = depths(slices["matrix"], [blocks[name].block_class if name in blocks else None for name in names], code)
     cells = {n: (b.layer, stages[b.kind]) for n, name in enumerate(names) if (b := blocks.get(name)) is not None}
     number = {cell: n for n, cell in enumerate(dict.fromkeys(cells.values()))}
     cell_of = np.full(len(names), -1)
@@ -67,9 +73,61 @@ def stages_of_slices(
         if key[own[0]] >= 0:
             layer, stage = cells[int(code[own[0]])]
             position, held = pd.factorize(code[own])
-            tiles = PackedTiles(tuple(names[held].tolist()), contents(place[own], position, len(held)), len(own))
+            tiles = PackedTiles(
+                tuple(names[held].tolist()),
+                contents(place[own], position, len(held)),
+                len(own),
+                rest_of_chain(place[own], position, depth[own]),
+            )
             found[layer][stage, str(groups[group[own[0]]])] = tiles
     return dict(found)
+
+
+def depths(matrix: pd.Series, classes: Sequence[BlockClass | None], block: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(S,): depth of the matrix of each slice.
+
+    Args:
+        matrix: its name.
+        classes: class of every block; None where the model has no such block.
+        block: position of its block.
+    """
+    code, names = pd.factorize(matrix)
+    different = {id(block_class): block_class for block_class in classes}
+    rows = {identity: row for row, identity in enumerate(different)}
+    table = np.zeros((len(different), len(names)), dtype=np.int64)
+    for row, block_class in enumerate(different.values()):
+        own = {m.name: m.depth for m in block_class.matrices} if block_class else {}
+        table[row] = [own.get(str(name), 0) for name in names]
+    return np.asarray(table[np.array([rows[id(block_class)] for block_class in classes])[block], code])
+
+
+def rest_of_chain(place: NDArray[np.int64], block: NDArray[np.int64], depth: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,): products of one visit of each block in a row, beyond those on its fullest tile.
+
+    ``Σ_depth max_tile g − max_tile Σ_depth g`` with g slices of the block at a depth on a tile: alone on its tiles, a
+    block takes the first sum, of which its fullest tile works the second.
+
+    >>> rest_of_chain(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), np.array([0, 0, 1, 1])).tolist()
+    [0]
+    >>> rest_of_chain(np.array([0, 1, 2]), np.array([0, 0, 0]), np.array([0, 0, 1])).tolist()
+    [1]
+
+    Args:
+        place: (S,) tile of every slice, as any number.
+        block: (S,) its block, 0 … N − 1.
+        depth: (S,) depth of its matrix.
+    """
+    n_blocks, n_depths = int(block.max()) + 1, int(depth.max()) + 1
+    tile, tiles = pd.factorize(place)
+
+    def fullest(of: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        cells, slices = np.unique(of * len(tiles) + tile, return_counts=True)
+        largest = np.zeros(count, dtype=np.int64)
+        np.maximum.at(largest, cells // len(tiles), slices)
+        return largest
+
+    in_a_row = fullest(block * n_depths + depth, n_blocks * n_depths).reshape(n_blocks, n_depths).sum(axis=1)
+    return np.asarray(in_a_row - fullest(block, n_blocks))
 
 
 def places(slices: pd.DataFrame) -> NDArray[np.int64]:
@@ -83,30 +141,59 @@ class PackedVisits:
 
     per_token: MappingABC[int, NDArray[np.float64]]
     """Block class → visits per token of its slices on each tile in use."""
+    in_one_stage: MappingABC[tuple[int, int], NDArray[np.float64]]
+    """Two block classes → Σ over stages of the product of their visits per token, on each tile in use."""
     n_slices: MappingABC[int, int]
     """Block class → slices."""
 
 
-def packed_visits(workload: Workload, mapping: Mapping) -> dict[str, PackedVisits]:
+def packed_visits(
+    workload: Workload, mapping: Mapping, stage_of: MappingABC[BlockKind, str]
+) -> dict[str, PackedVisits]:
     """Analog group → visits of its tiles; empty where the mapping has no slices."""
     slices = mapping.slices
     if slices is None or slices.empty:
         return {}
     class_of = {id(block_class): index for index, block_class in enumerate(workload.classes)}
-    of_block = {b.name: class_of[id(b.block_class)] for b in workload.blocks}
     visits = dict(zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True))
+    blocks = {b.name: b for b in workload.blocks if b.kind in stage_of}
     code, names = pd.factorize(slices["block"])
-    block_class = np.array([of_block.get(name, -1) for name in names])[code]
-    load = np.array([visits.get(name, 0.0) for name in names])[code]
-    place = places(slices)
+    own = [blocks.get(name) for name in names]
+    block_class = np.array([-1 if b is None else class_of[id(b.block_class)] for b in own])[code]
+    stage, _ = pd.factorize(pd.Series([None if b is None else (b.layer, stage_of[b.kind]) for b in own], dtype=object))
+    load, place = np.array([visits.get(name, 0.0) for name in names])[code], places(slices)
     found = {}
     for group in slices["group"].unique():
-        own = np.flatnonzero((slices["group"] == group).to_numpy() & (block_class >= 0))
-        tile, tiles = pd.factorize(place[own])
-        kinds = np.unique(block_class[own]).tolist()
-        at = {kind: block_class[own] == kind for kind in kinds}
-        found[str(group)] = PackedVisits(
-            {kind: np.bincount(tile[at[kind]], load[own][at[kind]], len(tiles)).astype(np.float64) for kind in kinds},
-            {kind: int(at[kind].sum()) for kind in kinds},
-        )
+        at = np.flatnonzero((slices["group"] == group).to_numpy() & (block_class >= 0))
+        found[str(group)] = visits_of_group(block_class[at], stage[code[at]], place[at], load[at])
     return found
+
+
+def visits_of_group(
+    block_class: NDArray[np.int64], stage: NDArray[np.int64], place: NDArray[np.int64], load: NDArray[np.float64]
+) -> PackedVisits:
+    """Visits of the tiles of one group.
+
+    Args:
+        block_class: (S,) class of every slice.
+        stage: (S,) its layer and stage, as one number.
+        place: (S,) its tile, as any number.
+        load: (S,) its visits per token.
+    """
+    tile, tiles = pd.factorize(place)
+    cell, cells = pd.factorize(stage * len(tiles) + tile)
+    kinds = np.unique(block_class).tolist()
+    of = {kind: np.bincount(cell, np.where(block_class == kind, load, 0.0), len(cells)) for kind in kinds}
+
+    def by_tile(amounts: NDArray[Any]) -> NDArray[np.float64]:
+        return np.bincount(cells % len(tiles), amounts, len(tiles)).astype(np.float64)
+
+    return PackedVisits(
+        {kind: by_tile(of[kind]) for kind in kinds},
+        {
+            pair: by_tile(of[pair[0]] * of[pair[1]])
+            for pair in product(kinds, kinds)
+            if np.any(of[pair[0]] * of[pair[1]])
+        },
+        {kind: int((block_class == kind).sum()) for kind in kinds},
+    )

@@ -24,10 +24,10 @@ from dse.evaluation.gating import gating_parts
 from dse.evaluation.growth import growing
 from dse.evaluation.hand_off import with_spread
 from dse.evaluation.packed import PackedVisits, packed_visits
-from dse.evaluation.profile import LayerProfile, layer_profiles, used_options, without
+from dse.evaluation.profile import STAGE_OF, LayerProfile, layer_profiles, used_options, without
 from dse.evaluation.result import Evaluation, RunPart
 from dse.evaluation.step_time import StepTime, step_time
-from dse.evaluation.tile_work import tile_work_ns
+from dse.evaluation.tile_work import tile_work
 from dse.evaluation.timeline import StageTime, stage_times
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
@@ -103,7 +103,7 @@ def evaluate_scenario(
         experts = [
             (profile.multiplicity, entry) for profile in profiles for entry in profile.entries.get("experts", ())
         ]
-        packed = packed_visits(phase.workload, mapping) if arch.composition == "pipelined" else {}
+        packed = packed_visits(phase.workload, mapping, STAGE_OF) if arch.composition == "pipelined" else {}
         shared = with_spread(arch, phase.workload, mapping, table, experts)
         parts.append(RunPart(phase.name, phase.weight, evaluate_phase(arch, phase, shared, profiles, packed)))
     if len(parts) == 1:
@@ -151,8 +151,8 @@ def evaluate_step(
     attention = attention_cost(arch, micro)
     stages = stage_times(arch, micro, costs, profiles, attention, tokens=tokens)
     needed = units_needed(costs, profiles)
-    work = tile_work_ns(arch, costs, profiles, tokens, packed)
-    time = step_time(arch, costs, stages, micro_batches=n_micro, tile_work_ns=work)
+    work = tile_work(arch, micro, costs, profiles, packed, tokens=tokens, micro_batches=n_micro)
+    time = step_time(arch, costs, stages, micro_batches=n_micro, work=work)
     parts = added(
         energy_parts(arch, micro, costs, profiles, attention, tokens=tokens, step_ns=time.latency_ns / n_micro),
         gating_parts(arch, costs, stages, step_ns=time.latency_ns / n_micro),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dse.cost.table import CostTable
+from dse.evaluation.tile_work import TileWork
 from dse.evaluation.timeline import GroupTime, StageTime
 from dse.spec.architecture import Architecture
 from dse.units import Quantity
@@ -42,7 +44,7 @@ def step_time(
     stages: Sequence[StageTime],
     *,
     micro_batches: Array,
-    tile_work_ns: Mapping[str, Array],
+    work: Mapping[str, TileWork],
 ) -> StepTime:
     """Composes the stages of one micro-batch to the time of a step.
 
@@ -56,13 +58,14 @@ def step_time(
         costs: which groups are analog.
         stages: of one micro-batch.
         micro_batches: parts of the batch, (P,); 1 where it is not split.
-        tile_work_ns: analog group → expected work of its fullest tile for one micro-batch, all layers together, (P,).
+        work: analog group → work of its tiles for one micro-batch, all layers together; only needed for a pipeline.
     """
     path_ns = np.asarray(sum((s.multiplicity * s.total for s in stages), np.zeros(micro_batches.shape)))
     contended_ns = np.asarray(sum((s.multiplicity * s.contended_total for s in stages), np.zeros(micro_batches.shape)))
     critical = path_shares(stages)
     is_pipelined = arch.composition == "pipelined"
-    found = resource_shares(costs, stages, tile_work_ns, is_opened=is_pipelined)
+    tiles = {tile_name(group) for group in work}
+    found = resource_shares(costs, stages, work, is_opened=is_pipelined)
     if not is_pipelined:
         busy_ns = {name: np.asarray(sum(shares.values())) for name, shares in found.items()}
         return StepTime(
@@ -71,6 +74,8 @@ def step_time(
     busy = {name: {what: micro_batches * time for what, time in shares.items()} for name, shares in found.items()}
     totals = {name: np.asarray(sum(shares.values())) for name, shares in busy.items()}
     longest = reduce(np.maximum, totals.values(), path_ns)
+    queue_ns = reduce(np.maximum, [t for name, t in totals.items() if name not in tiles], np.zeros(path_ns.shape))
+    waiting_ns = pipelined_with_waits_ns(contended_ns, queue_ns, micro_batches, work.values())
     unclaimed = path_ns < longest
     shares = {name: ~unclaimed * time for name, time in critical.items()}
     for name, total in totals.items():
@@ -83,8 +88,36 @@ def step_time(
         critical_ns=shares,
         path_ns=path_ns,
         busy_ns=totals,
-        contended_ns=np.maximum(longest, contended_ns),
+        contended_ns=np.maximum(longest, waiting_ns),
     )
+
+
+PAIRS_WEIGHT: Final = 4 / 3
+"""Weight of work for different stages on one tile; fitted to an event-driven simulation, as is the power 4 below."""
+
+
+def pipelined_with_waits_ns(path_ns: Array, queue_ns: Array, micro_batches: Array, work: Iterable[TileWork]) -> Array:
+    """Time of a pipelined step in which micro-batches wait for each other, (P,) [ns].
+
+    ``(q⁴ + u⁴)^¼, q² = path² + 4/3 · M² · max_tile (W² − Σ_stages w²)``: W is a tile's work for one micro-batch and w
+    that in one stage, so that the difference is twice the sum over pairs of different stages; u is the work of a unit
+    or link for all micro-batches. Where each tile serves one stage, micro-batches settle into a rhythm in which none
+    waits, and the longer of path and u is left; where many stages share a tile they meet at random, and what path and
+    tile ask for adds up like squares. A smooth way between the asymptotes of a closed queueing network (P. J.
+    Denning, J. P. Buzen, ACM Comput. Surv. 10 (1978) 225); its powers and weight are fitted.
+
+    Valid for: on the designs of the validation page and 210 random ones a mean within 5 % of the simulation, and 98 %
+    of the designs within 15 %.
+
+    Args:
+        path_ns: critical path of one micro-batch, with the waits of its own products.
+        queue_ns: longest work of a unit or link for all micro-batches.
+        micro_batches: M, parts of the batch.
+        work: work of the tiles of every analog group.
+    """
+    pairs = reduce(np.maximum, [w.of_other_stages_ns2 for w in work], np.zeros(path_ns.shape))
+    square = np.square(path_ns) + PAIRS_WEIGHT * np.square(micro_batches) * pairs
+    return np.asarray(np.sqrt(np.hypot(square, np.square(queue_ns))))
 
 
 def path_shares(stages: Sequence[StageTime]) -> Shares:
@@ -104,17 +137,16 @@ def path_shares(stages: Sequence[StageTime]) -> Shares:
 
 
 def resource_shares(
-    costs: CostTable, stages: Sequence[StageTime], tile_work_ns: Mapping[str, Array], *, is_opened: bool
+    costs: CostTable, stages: Sequence[StageTime], work: Mapping[str, TileWork], *, is_opened: bool
 ) -> dict[str, Shares]:
     """Resource → what its time for one micro-batch is spent on; of a unit that is not opened only the sum, as ``work``.
 
     A digital unit runs the kernels of all stages one after the other. A link carries all its transfers one after the
     other; its latency occupies nothing. Of an analog group the resource is a tile: it works for the slices of all
     layers that it holds, which is its expected work over many steps, at least as long as the busiest tile of any one
-    stage and at most as long as the busiest tiles of all stages together.
+    stage in a whole step and at most as long as the busiest tiles of all stages together.
     """
     found: dict[str, Shares] = {}
-    largest: Shares = {}
     for stage in stages:
         for group, time in stage.groups.items():
             weight = np.asarray(stage.multiplicity, np.float64)
@@ -127,13 +159,17 @@ def resource_shares(
                 continue
             load, link = time.bound_by[f"{group} tile load"], found.setdefault(f"{group} link", {})
             link["link bandwidth"] = link.get("link bandwidth", 0.0) + weight * time.added["link bandwidth"]
-            tile, name = found.setdefault(f"{group} tile", {}), f"{group} tile load"
+            tile, name = found.setdefault(tile_name(group), {}), f"{group} tile load"
             tile[name] = tile.get(name, 0.0) + weight * load
-            largest[group] = np.maximum(largest.get(group, 0.0), load)
-    for group, load in largest.items():
-        tile, name = found[f"{group} tile"], f"{group} tile load"
-        tile[name] = np.minimum(tile[name], np.maximum(load, tile_work_ns[group]))
+    for group, own in work.items():
+        tile, name = found[tile_name(group)], f"{group} tile load"
+        tile[name] = np.minimum(tile[name], np.maximum(own.busiest_stage_ns, own.fullest_ns))
     return found
+
+
+def tile_name(group: str) -> str:
+    """What the tiles of an analog group are called among the resources."""
+    return f"{group} tile"
 
 
 def add_group(shares: Shares, time: GroupTime, weight: Quantity) -> None:

@@ -23,6 +23,8 @@ from dse.workload.busiest import Busiest, TileContents
 # P design points, N blocks of a group in a stage
 
 Array = NDArray[np.float64]
+TINY = 1e-300
+"""Weight of blocks that no token visits."""
 
 
 class TileLoad(NamedTuple):
@@ -32,7 +34,7 @@ class TileLoad(NamedTuple):
     std: Array
     """Standard deviation from step to step, because tokens choose at random."""
     rest_ns: Array
-    """Time of a block's products before or after those on its fullest tile (``rest_of_chain_ns``)."""
+    """Time of a block's products in a row beyond those on its fullest tile, mean over visits (``rest_of_chain_ns``)."""
 
 
 def tile_loads(
@@ -61,7 +63,9 @@ def tile_loads(
         slices = np.asarray(sum(e.n_blocks * units for e, units in zip(own, per_block, strict=True)))
         latency = reduce(np.maximum, [mean_product_ns(arch, core, costs.of(*e.at)) for e in own])
         tiles = packed.get(core.name)
-        rest = reduce(np.maximum, [rest_of_chain_ns(arch, core, costs, e, placed=slices, packed=tiles) for e in own])
+        visited = [float(e.visits_per_token.sum()) or TINY for e in own]
+        rests = [rest_of_chain_ns(arch, core, costs, e, placed=slices, packed=tiles) for e in own]
+        rest = np.asarray(sum(v / sum(visited) * r for v, r in zip(visited, rests, strict=True)))
         if any(e.routing is not None for e in own):
             shared = (slices > n_tiles) | (core.name in packed)
             columns = [tokens, *(np.where(shared, c, 0.0) for c in (n_tiles, *per_block))]
@@ -91,10 +95,9 @@ def rest_of_chain_ns(
     placed: Array,
     packed: PackedTiles | None,
 ) -> Array:
-    """Time of one block's products that cannot overlap those of its fullest tile, (P,) [ns].
+    """Time of a block's products in a row beyond those on its fullest tile, mean over visits, (P,) [ns].
 
-    ``min((d - 1) g, S - g) T``: d dependent products of T, S slices, g of them on the tile that holds most. Each of
-    the other d - 1 matrices in a row keeps a tile for at most g products, and no more than S - g products are left.
+    ``(Σ_depth max_tile g − max_tile Σ_depth g) T`` with g slices of the block at a depth on a tile and products of T.
 
     Args:
         arch: architecture.
@@ -104,14 +107,18 @@ def rest_of_chain_ns(
         placed: slices of all blocks of the group in the stage, (P,).
         packed: what the mapping's slices put on the tiles, used where it holds as many slices.
     """
-    cost = costs.of(*entry.at)
-    product_ns, slices = mean_product_ns(arch, core, cost), cost.units
-    largest = np.ceil(slices / arch.n_tiles(core))
+    cost, n_tiles = costs.of(*entry.at), arch.n_tiles(core)
+    block_class, copies = costs.classes[entry.class_index], costs.options[entry.option_index].copies
+    in_a_row: Quantity = 0.0
+    for depth in range(block_class.path_length):
+        own = sum(m.n_slices(rows=core.rows, cols=core.cols) for m in block_class.matrices if m.depth == depth)
+        in_a_row = in_a_row + np.ceil(copies * own / n_tiles)
+    rest = in_a_row - np.ceil(cost.units / n_tiles)
     if packed is not None and set(entry.names) <= set(packed.blocks):
-        held = packed.held[:, [packed.blocks.index(name) for name in entry.names]]
-        largest = np.where(placed == packed.n_slices, float(held.max()), largest)
-    others = cost.path_ns / product_ns - 1
-    return np.asarray(np.minimum(others * largest, slices - largest) * product_ns)
+        of_blocks = packed.rest[[packed.blocks.index(name) for name in entry.names]]
+        of_visit = np.average(of_blocks, weights=entry.visits_per_token + TINY)
+        rest = np.where(placed == packed.n_slices, of_visit, rest)
+    return np.asarray(rest * mean_product_ns(arch, core, cost))
 
 
 def distinct(columns: Sequence[Array]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

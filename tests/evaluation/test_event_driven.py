@@ -11,7 +11,10 @@ from scipy.stats import spearmanr
 
 from dse import load_architecture, load_workload
 from dse.cost.option import Option
+from dse.evaluation.packed import rest_of_chain
 from dse.evaluation.points import evaluate_points
+from dse.evaluation.step_time import pipelined_with_waits_ns
+from dse.evaluation.tile_work import TileWork
 from dse.evaluation.timeline import dependent_wait_ns
 from dse.mapping.model import Mapping
 from dse.validation.contention import Design, evaluated
@@ -66,10 +69,9 @@ def test_the_simulated_times_of_the_validation_page_are_those_of_the_simulation(
         assert row["simulated_ns"] == pytest.approx(found, abs=1e-3), "run: python tests/evaluation/contended.py"
 
 
-@pytest.mark.parametrize("composition", ["serial", "overlapped"])
+@pytest.mark.parametrize("composition", ["serial", "overlapped", "pipelined"])
 def test_time_with_waits_is_within_15_per_cent_of_the_simulation_and_ranks_alike(composition):
-    # other program: event_driven.py, mean of 8 seeds. Missed: a random packing crowds one of few tiles with a block,
-    # and the estimate takes each tile for that one
+    # other program: event_driven.py, mean of 8 seeds
     pairs, missed = [], []
     for row in (row for row in ROWS if row["composition"] == composition):
         evaluation = evaluated(Design(*row["design"]), composition)
@@ -77,8 +79,16 @@ def test_time_with_waits_is_within_15_per_cent_of_the_simulation_and_ranks_alike
         assert pairs[-1][0] >= evaluation.latency_ns_per_step
         if abs(pairs[-1][0] / pairs[-1][1] - 1) > 0.15:
             missed.append(row["design"])
-    assert missed == [[1, True, "random", 24, 3]]
-    assert spearmanr(*zip(*pairs, strict=True)).statistic >= 0.95
+    # whole layers on few tiles and eight sequences that go round one by one: 17 % too long
+    assert missed == ([[0.75, True, "clustered", 80, 24, 8]] if composition == "pipelined" else [])
+    assert spearmanr(*zip(*pairs, strict=True)).statistic >= 0.98
+
+
+def test_serial_time_with_waits_is_within_6_per_cent_of_the_simulation():
+    # other program: event_driven.py, mean of 8 seeds; nothing in the formula is fitted
+    for row in (row for row in ROWS if row["composition"] != "pipelined"):
+        found = evaluated(Design(*row["design"]), row["composition"]).contended_latency_ns_per_step
+        assert found == pytest.approx(row["simulated_ns"], rel=0.06), row["design"]
 
 
 def test_without_products_in_the_way_nothing_waits():
@@ -92,6 +102,7 @@ def test_without_products_in_the_way_nothing_waits():
     (200, 100, 100, 0),  # by hand: one visit on tiles of its own: two products one after the other
     (200, 400, 100, 100),  # by hand: four visits, two matrices in a row: a pipeline of five products
     (200, 300, 0, 0),  # by hand: a block of three products alone on one tile: 300, no gap
+    (200, 200, 100, 100),  # by hand: one visit, gate and up on one tile and down on another: 300
     (200, 900, 300, 300),  # by hand: three slices a visit and tile, three visits: 900, and the last down's 300
 ])  # fmt: skip
 def test_the_wait_of_dependent_products_by_hand(path, load, rest, wait):
@@ -104,6 +115,34 @@ def test_the_wait_of_dependent_products_by_hand(path, load, rest, wait):
 def test_what_is_left_out_is_the_wait_between_dependent_products(composition, design):
     found, truth = times(composition, design)
     assert 0.79 * truth <= found <= truth
+
+
+@pytest.mark.parametrize(("tiles", "rest"), [
+    ([0, 1, 2], 1),  # by hand: gate and up side by side, then down elsewhere
+    ([0, 0, 0], 0),  # by hand: all on one tile
+    ([0, 0, 1], 1),  # by hand: 2 + 1 in a row, 2 of them on the fullest
+    ([0, 1, 0], 0),  # by hand: 1 + 1 in a row, both on tile 0
+])  # fmt: skip
+def test_what_a_block_takes_beyond_its_fullest_tile_by_hand(tiles, rest):
+    assert rest_of_chain(np.array(tiles), np.zeros(3, np.int64), np.array([0, 0, 1])).tolist() == [rest]
+
+
+def test_waits_between_micro_batches_by_hand():
+    def time(path, queue, pairs, m):
+        work = TileWork(np.zeros(1), np.array([float(pairs)]), np.zeros(1))
+        return float(pipelined_with_waits_ns(np.array([path]), np.array([queue]), np.array([float(m)]), [work])[0])
+
+    assert time(300.0, 0.0, 0, 4) == pytest.approx(300)  # by hand: tiles of one stage each: the path alone
+    assert time(300.0, 0.0, 30000, 2) == pytest.approx(500)  # by hand: sqrt(300^2 + 4/3 x 4 x 30000)
+    assert time(100.0, 100.0, 0, 2) == pytest.approx(2**0.25 * 100)  # by hand: path and unit alike
+
+
+def test_work_for_other_stages_is_nothing_where_each_tile_serves_one_stage():
+    sharing, apart = (evaluated(Design(1, True, "clustered", n, 16, 4), "pipelined") for n in (60, 636))
+    assert apart.contended_latency_ns_per_step < sharing.contended_latency_ns_per_step
+    # 636 slices on 636 tiles: no tile serves two stages, and the unit is idle for most of the step
+    serial = evaluated(Design(1, True, "clustered", 636, 4), "serial").contended_latency_ns_per_step
+    assert apart.contended_latency_ns_per_step == pytest.approx(serial, rel=0.05)
 
 
 def test_fully_correlated_batches_agree_with_the_simulation():
@@ -120,8 +159,8 @@ def test_the_spread_between_steps_is_that_of_the_simulation():
 
 @pytest.mark.slow
 def test_pipelines_rank_like_the_simulation_and_are_never_slower():
-    # A pipeline's time is the longer of one micro-batch's path and the busiest resource's work, which no schedule
-    # undercuts; waiting between micro-batches comes on top: up to 27 % where tiles bind, little where a unit does.
+    # Without waits: at least the longer of one micro-batch's path and the busiest resource's work. Waiting between
+    # micro-batches comes on top: up to 27 % where tiles bind, little where a unit does.
     pairs = np.array([times("pipelined", (*d, 2), seeds=range(4)) for d in [*DESIGNS[:-1], CROWDED[0]]])
     ratio = pairs[:, 0] / pairs[:, 1]
     assert ratio.max() <= 1.02

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from dse.cost.option import Option
 from dse.cost.table import cost_table
 from dse.evaluation.packed import packed_visits
-from dse.evaluation.profile import layer_profiles
+from dse.evaluation.profile import STAGE_OF, layer_profiles
 from dse.evaluation.run import evaluate
 from dse.evaluation.tile_load import mean_product_ns, tile_loads
-from dse.evaluation.tile_work import tile_work_ns
+from dse.evaluation.tile_work import work_per_token
 from dse.mapping.baseline import rule_mapping
 from dse.mapping.die_runs import expected_dies, run_starts
 from dse.mapping.model import Mapping, load_mapping
@@ -79,11 +79,11 @@ def test_evaluation_of_a_pipeline_uses_the_packed_tiles() -> None:
     mapping = rule_mapping(arch, workload, score_blocks(workload), rule="all_analog")
     packed = pack(mapping, arch, workload)
     costs, profiles = cost_table(arch, workload), layer_profiles(workload, packed, cost_table(arch, workload))
-    tokens = np.array([256.0])
     entry = next(e for p in profiles for e in p.entries["experts"] if costs.options[e.option_index].group == "pcm")
     product = mean_product_ns(arch, arch.core("pcm"), costs.of(*entry.at))
-    work = tile_work_ns(arch, costs, profiles, tokens, packed_visits(workload, packed))["pcm"][0]
-    unpacked = tile_work_ns(arch, costs, profiles, tokens, {})["pcm"][0]
+    core, of_slices = arch.core("pcm"), packed_visits(workload, packed, STAGE_OF)["pcm"]
+    work = 256 * work_per_token(arch, core, costs, profiles, packed=of_slices)[0][0]
+    unpacked = 256 * work_per_token(arch, core, costs, profiles, packed=None)[0][0]
     assert work == pytest.approx(packed.packing[0]["busiest_visits"] * product)
     assert work < 0.95 * unpacked
     busy, before = (evaluate(arch, workload, m).busy_ns["pcm tile"][0] for m in (packed, mapping))
