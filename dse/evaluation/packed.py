@@ -154,7 +154,8 @@ def packed_visits(
     slices = mapping.slices
     if slices is None or slices.empty:
         return {}
-    class_of = {id(block_class): index for index, block_class in enumerate(workload.classes)}
+    different = {id(b.block_class): b.block_class for b in workload.blocks}
+    class_of = {identity: workload.classes.index(block_class) for identity, block_class in different.items()}
     visits = dict(zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True))
     blocks = {b.name: b for b in workload.blocks if b.kind in stage_of}
     code, names = pd.factorize(slices["block"])

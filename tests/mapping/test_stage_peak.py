@@ -28,6 +28,7 @@ from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
 from dse.spec.scenario import Routing
 from dse.workload.batch import LayerRouting
+from dse.workload.blocks import make_blocks
 from dse.workload.build import Workload, load_workload
 
 from .toy import make_arch, make_workload
@@ -207,3 +208,12 @@ def test_copies_of_blocks_that_share_tiles_are_apart() -> None:
     assert slices is not None
     # by hand: 12 slices of an expert on 12 tiles, so that the second copy round the tiles meets the first
     assert not slices.duplicated(["block", "matrix", "i", "j", "die", "tile"]).any()
+
+
+def test_visits_of_tiles_do_not_depend_on_other_models_in_use() -> None:
+    arch, workload = load_architecture("tiny_edge"), load_workload("tiny_moe")
+    packed = pack(rule_mapping(arch, workload, score_blocks(workload), rule="all_analog"), arch, workload)
+    before = packed_visits(workload, packed, STAGE_OF)["pcm"].n_slices
+    _ = workload.classes
+    make_blocks.cache_clear()  # as many other models do
+    assert packed_visits(workload, packed, STAGE_OF)["pcm"].n_slices == before
