@@ -16,6 +16,7 @@ from dse.cost.digital import (
     unit_fetch_ns,
     unit_vector_ns,
 )
+from dse.cost.digital_hand_off import digital_hand_off
 from dse.cost.exchange import EXCHANGE, exchange_cost
 from dse.cost.gating import least_upkeep_pj, wake_ns
 from dse.cost.memory import transfer_pj
@@ -62,7 +63,9 @@ class OptionCost:
     path_ns: Quantity = 0.0
     """Time of the dependent matrices of one visit [ns]; 0 on digital units."""
     fixed_ns: Quantity = 0.0
-    """Kernel launches, or crossings of the link, once per stage [ns]."""
+    """Kernel launches and crossings of links, once per stage [ns]."""
+    crossing_ns: Quantity = 0.0
+    """Its part that a digital group takes for crossings of links [ns]."""
     launch_ns_per_activation: Quantity = 0.0
     """Kernel launches of one active block [ns]; 0 where one launch serves all blocks of a stage."""
     link_ns_per_visit: Quantity = 0.0
@@ -188,11 +191,12 @@ def digital_cost(
     if not isinstance(unit.energy, FlatPower):
         fetch_pj = transfer_pj(n_bytes=fetched, energy_pj_per_bit=memory.energy_pj_per_bit)
     exchange = exchange_cost(arch, workload, block_class, unit)
+    handed = digital_hand_off(arch, workload, block_class, unit, host_unit(arch))
     visit_pj = {"digital compute": operations_energy_pj(unit, ops=ops, precision=used)}
     activation_pj = {"weight memory": fetch_pj}
     if unit.buffer is not None:
         visit_pj[BUFFER], activation_pj[BUFFER] = buffer.visit_pj, buffer.activation_pj
-    visit_pj[EXCHANGE] = exchange.energy_pj
+    visit_pj |= {EXCHANGE: exchange.energy_pj, "links": handed.energy_pj}
     return OptionCost(
         visit_parts_pj=visit_pj,
         activation_parts_pj=activation_pj,
@@ -200,9 +204,10 @@ def digital_cost(
         fetch_ns_per_activation=unit_fetch_ns(arch, unit, n_bytes=fetched),
         buffer_ns_per_visit=buffer.visit_ns,
         held_ns_per_activation=buffer.activation_ns,
-        fixed_ns=(0.0 if is_launched_apart else launch_ns) + exchange.latency_ns,
+        fixed_ns=(0.0 if is_launched_apart else launch_ns) + exchange.latency_ns + handed.latency_ns,
+        crossing_ns=exchange.latency_ns + handed.latency_ns,
         launch_ns_per_activation=launch_ns if is_launched_apart else 0.0,
-        link_ns_per_visit=exchange.time_ns,
+        link_ns_per_visit=exchange.time_ns + handed.time_ns,
         units=n_bytes,
         bytes=fetched,
     )

@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dse.cost.digital_hand_off import digital_hand_off
+from dse.cost.exchange import exchange_cost
 from dse.cost.network import mesh_link_loads, network_bytes_per_visit, network_paths
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
 from dse.cost.traffic import traffic_cost
 from dse.evaluation.hand_off import DieSpread
 from dse.evaluation.profile import Entry
-from dse.evaluation.timeline import LINK_BANDWIDTH, StageTime
+from dse.evaluation.timeline import EXCHANGE_BANDWIDTH, LINK_BANDWIDTH, StageTime
 from dse.mapping.model import Mapping
-from dse.spec.architecture import AnalogCore, Architecture
+from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit
 from dse.spec.link import DieNetwork
 from dse.units import BITS, Quantity, at_point
 from dse.workload.build import Workload
@@ -52,17 +54,22 @@ def link_uses(
     busy: dict[str, float] = {}
     sharing = {spread.group: spread.sharing for spread in spreads}
     for stage in stages:
-        for core in (core for core in arch.analog_cores if core.name in stage.groups):
-            whole = at_point(stage.multiplicity * stage.groups[core.name].added[LINK_BANDWIDTH])
-            one = token_ns(arch, workload, costs, stage.entries, core, sharing=sharing.get(core.name))
-            tokens = whole / one[LINK_BANDWIDTH] if one[LINK_BANDWIDTH] else 0.0
-            for kind in (kind for kind in one if kind != LINK_BANDWIDTH):
-                name = link_name(arch, core, kind)
-                busy[name] = busy.get(name, 0.0) + tokens * one[kind]
+        for group, time in stage.groups.items():
+            own = [entry for entry in stage.entries if costs.options[entry.option_index].group == group]
+            if costs.is_analog[group]:
+                whole = time.added[LINK_BANDWIDTH]
+                one = token_ns(arch, workload, costs, own, arch.core(group), sharing=sharing.get(group))
+            else:
+                whole = time.added.get(f"{group} {EXCHANGE_BANDWIDTH}", np.zeros(1))
+                one = digital_token_ns(arch, workload, costs, own, arch.unit(group))
+            waited = one.pop(LINK_BANDWIDTH)
+            tokens = at_point(stage.multiplicity * whole) / waited if waited else 0.0
+            for name, each in one.items():
+                busy[name] = busy.get(name, 0.0) + tokens * each
     uses = []
-    for name, time in busy.items():
+    for name, busy_ns in busy.items():
         where, factor = packed_link(arch, workload, mapping, name)
-        uses.append(LinkUse(name=where, busy_ns=factor * time, load_fraction=factor * time / step_ns))
+        uses.append(LinkUse(name=where, busy_ns=factor * busy_ns, load_fraction=factor * busy_ns / step_ns))
     return tuple(sorted(uses, key=lambda use: -use.busy_ns))
 
 
@@ -77,13 +84,35 @@ def token_ns(
 ) -> dict[str, float]:
     """Time of the traffic of one token in a stage on each link, and under ``LINK_BANDWIDTH`` what the stage waits."""
     found = {LINK_BANDWIDTH: 0.0}
-    for entry in (e for e in entries if costs.options[e.option_index].group == core.name):
+    for entry in entries:
         shared = sharing if entry.kind == "expert" else None
         block_class, copies = costs.classes[entry.class_index], costs.options[entry.option_index].copies
         traffic = traffic_cost(arch, workload, block_class, core, host_unit(arch), sharing=shared, copies=copies)
         visits = float(np.sum(entry.visits_per_token))
-        for kind, time in (*traffic.busy_ns.items(), (LINK_BANDWIDTH, traffic.time_ns)):
-            found[kind] = found.get(kind, 0.0) + visits * at_point(time)
+        found[LINK_BANDWIDTH] += visits * at_point(traffic.time_ns)
+        for kind, time in traffic.busy_ns.items():
+            name = link_name(arch, core, kind)
+            found[name] = found.get(name, 0.0) + visits * at_point(time)
+    return found
+
+
+def digital_token_ns(
+    arch: Architecture, workload: Workload, costs: CostTable, entries: Sequence[Entry], unit: DigitalUnit
+) -> dict[str, float]:
+    """The same for a digital group: exchange between its own dies, hand-off to and from the host's die."""
+    host = host_unit(arch)
+    found = {LINK_BANDWIDTH: 0.0}
+    for entry in entries:
+        block_class, visits = costs.classes[entry.class_index], float(np.sum(entry.visits_per_token))
+        moved = (
+            (unit.die, exchange_cost(arch, workload, block_class, unit)),
+            (host.die, digital_hand_off(arch, workload, block_class, unit, host)),
+        )
+        for end, time in ((end, visits * at_point(cost.time_ns)) for end, cost in moved):
+            link = arch.link_between(unit.die, end)
+            if link is not None and time:
+                found[f"links.{link.name}"] = found.get(f"links.{link.name}", 0.0) + time
+                found[LINK_BANDWIDTH] += time
     return found
 
 

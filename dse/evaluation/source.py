@@ -51,8 +51,9 @@ def energy_path(arch: Architecture, component: str, group: str) -> str:
 
 
 def link_path(arch: Architecture, component: str, group: str) -> str:
-    """Dotted path of the energy of a link: to the host from an analog group, between its own dies for a digital one."""
-    own = (arch.unit(group) if component == "exchange" else arch.core(group)).die
+    """Dotted path of the energy of a link: from a group to the host, or between the group's own dies."""
+    dies = {c.name: c.die for c in arch.analog_cores} | {u.name: u.die for u in arch.digital_units}
+    own = dies[group]
     link = arch.link_between(own, own if component == "exchange" else host_unit(arch).die)
     return f"links.{link.name}.{'add_pj' if component == 'die sums' else 'energy_pj_per_bit'}" if link else "links"
 

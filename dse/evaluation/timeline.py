@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.cost.attention import AttentionCost
-from dse.cost.exchange import exchange_latency_ns
 from dse.cost.gating import wake_ns
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable, is_some, plus
@@ -26,7 +25,9 @@ from dse.workload.build import Workload
 
 Array = NDArray[np.float64]
 LINK_BANDWIDTH: Final = "link bandwidth"
-"""What a group waits for its traffic."""
+"""What an analog group waits for its traffic."""
+EXCHANGE_BANDWIDTH: Final = "exchange bandwidth"
+"""The same of a digital group, behind its name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +107,7 @@ class _Sums:
     spread: Array
     rest: Array
     fixed: Array
+    crossing: Array
     launch: Array
     link: Array
     vector: Array
@@ -157,6 +159,7 @@ def group_times(
         visits, active = entry.visits(workload), entry.activations(tokens)
         group.path = np.maximum(group.path, cost.path_ns)
         group.fixed = np.maximum(group.fixed, cost.fixed_ns)
+        group.crossing = np.maximum(group.crossing, cost.crossing_ns)
         group.compute = plus(group.compute, visits, cost.compute_ns_per_visit)
         group.fetch = plus(group.fetch, active, cost.fetch_ns_per_activation)
         group.buffer = plus(group.buffer, visits, cost.buffer_ns_per_visit)
@@ -193,10 +196,8 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
     if is_some(sums.buffer):
         bound_by[f"{name} buffer"] = sums.buffer
-    crossing, launches = exchange_latency_ns(arch, arch.unit(name)), sums.fixed + sums.launch
-    latency = np.asarray(crossing * (sums.link > 0), dtype=np.float64) if np.any(crossing) else np.zeros(1)
-    added = {f"{name} kernel launches": launches - latency if np.any(crossing) else launches}
-    others = {"vector work": sums.vector, "exchange latency": latency, "exchange bandwidth": sums.link}
+    added = {f"{name} kernel launches": sums.fixed - sums.crossing + sums.launch}
+    others = {"vector work": sums.vector, "exchange latency": sums.crossing, EXCHANGE_BANDWIDTH: sums.link}
     return GroupTime(bound_by, added | {f"{name} {what}": time for what, time in others.items() if is_some(time)})
 
 

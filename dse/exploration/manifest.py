@@ -35,10 +35,12 @@ UNMODELLED: Final = (
 
 def unmodelled(arch: Architecture) -> list[str]:
     """What evaluation leaves out on an architecture, in words."""
+    host = host_unit(arch)
     return [
-        *([] if host_unit(arch).vector else [f"{VECTOR_WORK} (the host has no vector unit)"]),
+        *([] if host.vector else [f"{VECTOR_WORK} (the host has no vector unit)"]),
         *(f"{what} of {c.name} ({key} is left out)" for c in arch.analog_cores for key, what in unset(arch, c)),
         *(f"exchange between the dies of {u.name} (no link joins {u.die} to itself)" for u in unjoined(arch)),
+        *(f"hand-off to {u.name} (no link joins {u.die} to {host.die})" for u in apart(arch, host)),
         *UNMODELLED,
     ]
 
@@ -47,6 +49,13 @@ def unjoined(arch: Architecture) -> Iterator[DigitalUnit]:
     """Digital groups on several dies that no link joins to each other."""
     for unit in arch.digital_units:
         if np.any(np.asarray(arch.die(unit.die).count) > 1) and arch.link_between(unit.die, unit.die) is None:
+            yield unit
+
+
+def apart(arch: Architecture, host: DigitalUnit) -> Iterator[DigitalUnit]:
+    """Digital groups on another kind of die than the host that no link joins to it."""
+    for unit in arch.digital_units:
+        if unit.die != host.die and arch.link_between(unit.die, host.die) is None:
             yield unit
 
 

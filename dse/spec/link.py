@@ -14,7 +14,7 @@ from dse.units import Quantity
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Link:
-    """A link between two kinds of dies; bandwidth per pair of dies.
+    """A link between the die of the first digital unit and that of a core or another unit; bandwidth per pair of dies.
 
     From a kind of die to itself: the network over which a digital group on several of these dies exchanges activations
     (all-reduce, all-to-all); its bandwidth is that of one die in one direction.

@@ -16,18 +16,17 @@ if TYPE_CHECKING:
 
 
 def missing_link(spec: ArchitectureSpec, core: AnalogCore) -> Iterator[Violation]:
-    """A core whose die is not joined to the die of any digital unit."""
-    hosts = [unit.die for unit in spec.digital_units]
-    if not hosts:
+    """A core whose die is not joined to the die of the first digital unit, which hands vectors to all tiles."""
+    if not spec.digital_units:
         return
-    links = [link for link in spec.links if isinstance(link, Link)]
-    linked = {die for link in links for die in (link.from_, link.to) if core.die in (link.from_, link.to)}
-    if core.die in hosts or linked & (set(hosts) - {core.die}) or core.die not in [die.name for die in spec.dies]:
+    host = spec.digital_units[0]
+    joined = [{link.from_, link.to} for link in spec.links if isinstance(link, Link)]
+    if core.die == host.die or {core.die, host.die} in joined or core.die not in [die.name for die in spec.dies]:
         return
     example = (
-        f"links: [{{from: {core.die}, to: {hosts[0]}, latency_ns: …, bandwidth_bytes_per_ns: …, energy_pj_per_bit: …}}]"
+        f"links: [{{from: {core.die}, to: {host.die}, latency_ns: …, bandwidth_bytes_per_ns: …, energy_pj_per_bit: …}}]"
     )
-    message = f"no link joins die {core.die!r} to the die of a digital unit; add {example}"
+    message = f"no link joins die {core.die!r} to the die of the first digital unit, {host.name!r}; add {example}"
     yield Violation(("analog_cores", core.name, "die"), message)
 
 
@@ -48,6 +47,7 @@ def link_violations(spec: ArchitectureSpec, dies: Sequence[str]) -> Iterator[Vio
                 yield from reference_violations(("links", position, key), name, dies, "die")
             ends = frozenset({link.from_, link.to})
             yield from _itself(spec, link, position)
+            yield from _unused(spec, link, position, dies)
             yield from _one_link(link, position, seen.get(ends))
         seen.setdefault(ends, position)
 
@@ -62,6 +62,28 @@ def _itself(spec: ArchitectureSpec, link: Link, position: int) -> Iterator[Viola
     elif any(np.all(np.asarray(die.count) == 1) for die in spec.dies if die.name == link.to):
         message = f"joins die {link.to!r} to itself, and there is one of it; leave it out, or give the die a count"
         yield Violation(("links", position), message)
+
+
+def _unused(spec: ArchitectureSpec, link: Link, position: int, dies: Sequence[str]) -> Iterator[Violation]:
+    """A link that carries nothing, or a way of sharing vectors that nothing uses."""
+    ends = {link.from_, link.to}
+    if not spec.digital_units or len(ends) == 1 or not ends <= set(dies):
+        return
+    host = spec.digital_units[0]
+    if host.die not in ends:
+        message = (
+            f"carries nothing: all vectors come from and go to die {host.die!r} of the first digital unit, "
+            f"{host.name!r}; leave it out, or join one of its ends to that die"
+        )
+        yield Violation(("links", position), message)
+    elif all(core.die not in ends - {host.die} for core in spec.analog_cores):
+        if all(unit.die not in ends - {host.die} for unit in spec.digital_units):
+            message = "joins a die without cores and digital units, so that nothing crosses it; leave it out"
+            yield Violation(("links", position), message)
+            return
+        for key in (key for key, used in (("broadcast", link.broadcast), ("reduce", link.reduce == "die")) if used):
+            message = "is modelled for dies with analog cores only, and there are none at its ends; leave it out"
+            yield Violation(("links", position, key), message)
 
 
 def _one_link(link: Link, position: int, earlier: int | None) -> Iterator[Violation]:

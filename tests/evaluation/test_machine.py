@@ -68,6 +68,16 @@ def test_no_link_is_busy_for_longer_than_the_run(tmp_path, design):
         assert worst.busy_ns / (3600 * tokens) == pytest.approx(1)
 
 
+def test_the_network_of_digital_dies_is_among_the_links():
+    workload = load_workload("kimi_k2")
+    arch = load_architecture("rack_pcm3d_1t")
+    mapping = rule_mapping(arch, workload, score_blocks(workload), rule="all_analog")
+    found = evaluate(arch, workload, mapping)
+    worst = found.machine.worst_link
+    assert worst.name == "links.npu-npu"
+    assert worst.busy_ns == pytest.approx(float(found.critical_ns["npu exchange bandwidth"][0]))
+
+
 def test_routers_take_area_where_it_is_stated(design):
     plain, routed = design(links=MESH), design(links=MESH.replace("hop_ns: 1", "hop_ns: 1, router_area_mm2: 0.15"))
     assert routed.area_mm2 - plain.area_mm2 == pytest.approx(16 * 0.15)  # by hand: one router a tile
