@@ -28,6 +28,11 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Quantity → name of a free parameter → its field of the remainder."""
 
+STATED_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "energy_pj": ("energy_pj", "power_mw", "tops_per_w"), "time_ns": ("time_ns", "tops"), "area_mm2": ("area_mm2",),
+}  # fmt: skip
+"""Quantity → the figures of a calibration point that state it."""
+
 REMEDIES: Final = {
     "energy_pj": "e.g. adc.energy_scale, cell.read_v, dac, row_pj",
     "time_ns": "e.g. read.pulse_ns of the core or pulse_ns of the point, adc.conversion_ns, settle_ns, post_ns",
@@ -80,15 +85,29 @@ def all_measured(core: AnalogCore, cost: ComponentsCost) -> list[Measured]:
 
 def free_parameters(cost: ComponentsCost) -> Mapping[str, Sequence[str]]:
     """Quantity → free parameters; none where no point states the quantity."""
-    n_energy = sum(any(f is not None for f in (p.energy_pj, p.power_mw, p.tops_per_w)) for p in cost.calibration)
-    energy: Sequence[str] = cost.free.energy or (("fixed",) if n_energy == 1 else ("row", "fixed"))
-    has_time = any(p.time_ns is not None or p.tops is not None for p in cost.calibration)
-    has_area = any(p.area_mm2 is not None for p in cost.calibration)
+    n = {quantity: len(stating(cost, quantity)) for quantity in STATED_BY}
+    energy: Sequence[str] = cost.free.energy or (("fixed",) if n["energy_pj"] == 1 else ("row", "fixed"))
     return {
-        "energy_pj": energy if n_energy else (),
-        "time_ns": cost.free.time if has_time else (),
-        "area_mm2": cost.free.area if has_area else (),
+        "energy_pj": energy if n["energy_pj"] else (),
+        "time_ns": cost.free.time if n["time_ns"] else (),
+        "area_mm2": cost.free.area if n["area_mm2"] else (),
     }
+
+
+def stating(cost: ComponentsCost, quantity: str) -> list[CalibrationPoint]:
+    """The calibration points that state a quantity."""
+    return [p for p in cost.calibration if any(getattr(p, name) is not None for name in STATED_BY[quantity])]
+
+
+def stated_by(point: CalibrationPoint, quantity: str) -> str:
+    """The figure by which a calibration point states a quantity."""
+    return next(name for name in STATED_BY[quantity] if getattr(point, name) is not None)
+
+
+def first_stating(cost: ComponentsCost, quantity: str) -> str:
+    """Dotted path, below ``cost``, of the first published figure that states a quantity."""
+    first = stating(cost, quantity)[0]
+    return f"calibration.{cost.calibration.index(first)}.{stated_by(first, quantity)}"
 
 
 def predictors(core: AnalogCore, cost: ComponentsCost) -> Mapping[str, Callable[[Measured, Remainder], Quantity]]:
@@ -124,10 +143,10 @@ def calibrated(core: AnalogCore, cost: ComponentsCost) -> Remainder:
     points, predict, found = all_measured(core, cost), predictors(core, cost), Remainder()
     require_room(core, cost, points)
     for quantity, names in free_parameters(cost).items():
-        stating = [p for p in points if getattr(p, quantity) is not None]
-        if names and stating:
+        with_figure = [p for p in points if getattr(p, quantity) is not None]
+        if names and with_figure:
             fields = [FIELDS[quantity][name] for name in names]
-            values = fit(core, quantity, fields, stating, predict[quantity], overlaps=cost.overlap)
+            values = fit(core, quantity, fields, with_figure, predict[quantity], overlaps=cost.overlap)
             found = dataclasses.replace(found, **dict(zip(fields, values, strict=True)))
     return found
 
@@ -197,10 +216,11 @@ def require_room(core: AnalogCore, cost: ComponentsCost, points: Sequence[Measur
             excess = predict(point, Remainder()) / stated - 1.0
             if np.max(excess) > ROUNDING:
                 message = (
-                    f"{quantity}: the formulas and figures of the file give {100 * float(np.max(excess)):.3g} % more "
-                    f"than the published figure; lower them ({REMEDIES[quantity]})"
+                    f"the formulas and figures of the file give {100 * float(np.max(excess)):.3g} % more {quantity} "
+                    f"than this published figure; lower them ({REMEDIES[quantity]})"
                 )
-                path = f"analog_cores.{core.name}.cost.calibration[{point.number}]"
+                key = stated_by(cost.calibration[point.number], quantity)
+                path = f"analog_cores.{core.name}.cost.calibration[{point.number}].{key}"
                 problems.append(Problem(message, path=path))
     if problems:
         raise SpecError(problems)

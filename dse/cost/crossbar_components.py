@@ -9,8 +9,10 @@ import numpy as np
 from dse.units import Quantity
 
 PJ_PER_V2_US_NS: Final = 1e-3
+REMAINDER: Final = "calibrated remainder"
+"""What calibration adds to the parts that formulas and figures of the file explain."""
 COMPONENTS: Final = ("DAC", "array", "sample and hold", "ADC", "column periphery", "shift-add", "buffers",
-                     "fixed periphery", "leakage")  # fmt: skip
+                     "fixed periphery", "leakage", REMAINDER)  # fmt: skip
 """Parts of the energy of a product; those a core has."""
 
 

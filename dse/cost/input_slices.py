@@ -20,8 +20,8 @@ class InputSlices(NamedTuple):
     """Pulses of full length that follow each other."""
     segments: Quantity
     """Parts of an input that are converted apart from each other."""
-    first_bits: Quantity
-    """Bits of an input in the first segment."""
+    shorter_by: Quantity
+    """Bits by which the conversion of a segment may be shorter than that of the one before."""
 
 
 def input_slices(*, encoding: Encoding, bits: Quantity, bits_per_phase: Quantity | None) -> InputSlices:
@@ -29,7 +29,8 @@ def input_slices(*, encoding: Encoding, bits: Quantity, bits_per_phase: Quantity
 
     One pulse or level for ``bits_per_phase`` bits (``n = ceil(b / b_phase)`` of everything), or, for ``pulse_count``,
     the magnitude of ``m = max(b - 1, 1)`` bits: each bit drives the row once, a segment of p bits takes 2^p - 1
-    pulses, and ``ceil(m / b_phase)`` segments of nearly equal size are converted.
+    pulses, and ``ceil(m / b_phase)`` segments of nearly equal size are converted, a later one of smaller place value
+    with as many bits less as the segment before holds. Pulses and levels are each converted in full.
 
     >>> float(input_slices(encoding="bit_serial", bits=16.0, bits_per_phase=None).drives)
     16.0
@@ -39,7 +40,7 @@ def input_slices(*, encoding: Encoding, bits: Quantity, bits_per_phase: Quantity
     if encoding != "pulse_count":
         together = bits_per_phase if bits_per_phase is not None else (1.0 if encoding == "bit_serial" else bits)
         n = np.ceil(bits / together)
-        return InputSlices(n, n, n, np.minimum(together, bits))
+        return InputSlices(n, n, n, 0.0)
     magnitude = np.maximum(np.asarray(bits) - 1.0, 1.0)
     segments = np.ceil(magnitude / (magnitude if bits_per_phase is None else bits_per_phase))
     low = np.floor(magnitude / segments)
@@ -51,12 +52,12 @@ def input_slices(*, encoding: Encoding, bits: Quantity, bits_per_phase: Quantity
 def conversion_steps(*, slices: InputSlices, bits: Quantity) -> Quantity:
     """Steps of a converter that works bit by bit, in one read phase [-].
 
-    A later segment has smaller place value: it needs as many bits less as the earlier segments hold.
+    ``n·b - s·n·(n - 1)/2`` for n segments of which each is s bits shorter than the one before, at least one each.
 
     >>> s = input_slices(encoding="pulse_count", bits=8.0, bits_per_phase=4.0)
     >>> float(conversion_steps(slices=s, bits=10.0))
     16.0
     """
-    saved = slices.first_bits * slices.segments * (slices.segments - 1) / 2
+    saved = slices.shorter_by * slices.segments * (slices.segments - 1) / 2
     steps: Quantity = np.maximum(slices.segments * bits - saved, slices.segments)
     return steps

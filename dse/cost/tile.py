@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from dse.cost.calibration import calibrated, free_parameters
-from dse.cost.crossbar_components import Use
+from dse.cost.calibration import calibrated, first_stating
+from dse.cost.crossbar_components import REMAINDER, Use
 from dse.cost.operating_point import point_of_core
 from dse.cost.operating_table import read_operating_table
 from dse.cost.tile_formulas import Remainder, area_at, energy_at, time_at, time_parts_at
@@ -23,7 +23,7 @@ from dse.workload.blocks import Matrix
 
 LUMPED: Final = "analog MVM"
 """The one part of the energy of a core known by its totals or by a table."""
-OPTIONAL_PARTS: Final = ("sample and hold", "shift-add", "buffers", "leakage")
+OPTIONAL_PARTS: Final = ("sample and hold", "shift-add", "buffers", "leakage", REMAINDER)
 """Parts that are left out where they are 0."""
 
 
@@ -189,12 +189,10 @@ def tile_area_mm2(core: AnalogCore) -> Quantity:
 
 
 _FIRST_PATH: Final = {
-    "DAC": ("row", "dac"), "array": ("cell", "cell"), "ADC": ("adc", "adc"),
-    "column periphery": ("column", "column_pj"), "fixed periphery": ("fixed", "fixed_pj"),
-    "leakage": ("leak", "leak_mw"), "sample and hold": ("", "sample_pj"), "shift-add": ("", "shift_add"),
-    "buffers": ("", "buffer"),
+    "DAC": "dac", "array": "cell", "ADC": "adc", "column periphery": "column_pj", "fixed periphery": "fixed_pj",
+    "leakage": "leak_mw", "sample and hold": "sample_pj", "shift-add": "shift_add", "buffers": "buffer",
 }  # fmt: skip
-"""Part → free parameter that it holds, and path below cost of its figure otherwise."""
+"""Part → path below cost of its figure."""
 
 
 def energy_source(core: AnalogCore, part: str) -> str:
@@ -204,10 +202,4 @@ def energy_source(core: AnalogCore, part: str) -> str:
         return "mvm.energy_pj"
     if not isinstance(cost, ComponentsCost):
         return "points"
-    parameter, path = _FIRST_PATH[part]
-    free = free_parameters(cost)["energy_pj"]
-    if parameter not in free and not (part == "column periphery" and "post" in free):
-        return path
-    first = next(p for p in cost.calibration if any(v is not None for v in (p.energy_pj, p.power_mw, p.tops_per_w)))
-    key = next(k for k in ("energy_pj", "power_mw", "tops_per_w") if getattr(first, k) is not None)
-    return f"calibration.{cost.calibration.index(first)}.{key}"
+    return first_stating(cost, "energy_pj") if part == REMAINDER else _FIRST_PATH[part]

@@ -18,6 +18,7 @@ from dse.cost.converter import (
     table_value,
 )
 from dse.cost.crossbar_components import (
+    REMAINDER,
     Use,
     mean_conductance_usiemens,
     product_ns,
@@ -52,6 +53,11 @@ class Remainder:
     fixed_mm2: Quantity = 0.0
     column_mm2: Quantity = 0.0
     cell_mm2: Quantity = 0.0
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it adds nothing."""
+        return not any(np.any(getattr(self, name)) for name in self.__slots__)
 
 
 def factors_at(cost: ComponentsCost, at: OperatingPoint) -> Factors:
@@ -171,25 +177,53 @@ def energy_at(
 ) -> dict[str, Quantity]:
     """Part → energy of products [pJ]; settings of the operating point, rows and columns of the use."""
     factor, slices = factors_at(cost, at), at.slices
-    return product_parts_pj(
+    explained = product_parts_pj(
         use=use,
         phases=at.phases,
         drives=slices.drives,
         pulses=slices.pulses,
         conversions=conversions_of(cost, at),
         weight_slices=at.weight_slices,
-        row_pj=driver_pj(cost, at) + factor.analog * (cost.row_pj + extra.row_pj),
-        cell_pj=cell_pj(core, cost, at) + factor.analog * extra.cell_pj,
+        row_pj=driver_pj(cost, at) + factor.analog * cost.row_pj,
+        cell_pj=cell_pj(core, cost, at),
         sample_pj=factor.analog * cost.sample_pj,
         integrate_pj=factor.analog * cost.integrate_pj,
-        column_pj=factor.analog * (cost.column_pj + extra.column_pj),
-        adc_pj=conversion_pj(cost, at) + factor.analog * extra.adc_pj,
+        column_pj=factor.analog * cost.column_pj,
+        adc_pj=conversion_pj(cost, at),
         add_pj=shift_add_pj(cost, at, factor),
-        post_pj=factor.logic * (cost.post_pj + extra.post_pj),
+        post_pj=factor.logic * cost.post_pj,
         buffer_pj=buffers_pj(cost, at, use, factor),
-        fixed_pj=factor.logic * (cost.fixed_pj + extra.fixed_pj),
-        leak_mw=cost.leak_mw + extra.leak_mw,
+        fixed_pj=factor.logic * cost.fixed_pj,
+        leak_mw=cost.leak_mw,
     )
+    return explained | {REMAINDER: remainder_pj(cost, at, extra, use)}
+
+
+def remainder_pj(cost: ComponentsCost, at: OperatingPoint, extra: Remainder, use: Use) -> Quantity:
+    """Energy that calibration adds to products [pJ], by rows, cells, columns, conversions and time like the rest."""
+    if extra.is_nothing:
+        return 0.0
+    factor, slices = factors_at(cost, at), at.slices
+    added = product_parts_pj(
+        use=use,
+        phases=at.phases,
+        drives=slices.drives,
+        pulses=0.0,
+        conversions=conversions_of(cost, at),
+        weight_slices=at.weight_slices,
+        row_pj=factor.analog * extra.row_pj,
+        cell_pj=factor.analog * extra.cell_pj,
+        sample_pj=0.0,
+        integrate_pj=0.0,
+        column_pj=factor.analog * extra.column_pj,
+        adc_pj=factor.analog * extra.adc_pj,
+        add_pj=0.0,
+        post_pj=factor.logic * extra.post_pj,
+        buffer_pj=0.0,
+        fixed_pj=factor.logic * extra.fixed_pj,
+        leak_mw=extra.leak_mw,
+    )
+    return sum(added.values(), 0.0)
 
 
 def time_at(cost: ComponentsCost, at: OperatingPoint, extra: Remainder) -> Quantity:
@@ -219,15 +253,28 @@ def time_parts_at(cost: ComponentsCost, at: OperatingPoint, extra: Remainder) ->
 def area_at(cost: ComponentsCost, at: OperatingPoint, extra: Remainder) -> dict[str, Quantity]:
     """Part → area of one tile [mm²]."""
     factor = factors_at(cost, at)
-    return tile_mm2(
+    explained = tile_mm2(
         rows=at.rows,
         cols=at.cols,
         tiers=at.tiers,
         weight_slices=at.weight_slices,
         adc_per_tile=at.adc_per_tile,
-        cell_mm2=(0.0 if cost.cell is None else cost.cell.area_mm2) + extra.cell_mm2,
+        cell_mm2=0.0 if cost.cell is None else cost.cell.area_mm2,
         row_mm2=0.0 if cost.dac is None else cost.dac.area_mm2,
         adc_mm2=converter_mm2(cost, at),
-        column_mm2=factor.area * (cost.column_area_mm2 + extra.column_mm2) + adder_mm2(cost, at, factor),
-        fixed_mm2=factor.area * (cost.fixed_area_mm2 + extra.fixed_mm2) + buffer_mm2(cost, at, factor),
+        column_mm2=factor.area * cost.column_area_mm2 + adder_mm2(cost, at, factor),
+        fixed_mm2=factor.area * cost.fixed_area_mm2 + buffer_mm2(cost, at, factor),
     )
+    added = tile_mm2(
+        rows=at.rows,
+        cols=at.cols,
+        tiers=at.tiers,
+        weight_slices=at.weight_slices,
+        adc_per_tile=at.adc_per_tile,
+        cell_mm2=extra.cell_mm2,
+        row_mm2=0.0,
+        adc_mm2=0.0,
+        column_mm2=factor.area * extra.column_mm2,
+        fixed_mm2=factor.area * extra.fixed_mm2,
+    )
+    return explained | {REMAINDER: sum(added.values(), 0.0)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from dse.cost.buffer import BUFFER
-from dse.cost.crossbar_components import COMPONENTS
+from dse.cost.crossbar_components import COMPONENTS, REMAINDER
 from dse.cost.tile import LUMPED
 
 
@@ -41,6 +41,7 @@ ENERGY: Final[dict[str, Formula]] = {
     "array": Formula("products · read phases · rows · columns · energy of one cell", "", ""),
     "ADC": Formula("products · read phases · columns · energy of one conversion", "", ""),
     "column periphery": Formula("products · columns · (phases · energy of a column + energy after them)", "", ""),
+    REMAINDER: Formula("energy fitted to published points, above what the formulas of the parts give", "", ""),
     "fixed periphery": Formula("products · energy of one product that depends on nothing else", "", ""),
 }  # fmt: skip
 """Component of the energy → its formula."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from dse.cost.band import Banded, band_factor
+from dse.cost.band import OF_FIGURE, Banded, band_factor, figure_factor
 from dse.cost.calibration import free_parameters, residuals
 from dse.cost.datasheet import core_datasheet
 from dse.cost.tile import tile_of
@@ -18,12 +18,6 @@ from dse.report.tables import align, quantity_text
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.core_cost import ComponentsCost, LumpedCost
 from dse.units import at_point, unit_of
-
-BANDED: Final[dict[str, Banded]] = {
-    "mvm_energy_pj": "energy", "power_mw": "energy", "tops_per_w": "energy",
-    "mvm_latency_ns": "time", "tops": "time", "area_mm2": "area",
-}  # fmt: skip
-"""Figure → the band that it has, each for itself."""
 
 
 def core_document(
@@ -43,7 +37,8 @@ def core_document(
     figures = {name: at_point(value) for name, value in dataclasses.asdict(sheet).items()}
     without_area = dict.fromkeys(("area_mm2", "tops_per_mm2")) if not figures["area_mm2"] else {}
     factors = {quantity: at_point(band_factor(core, quantity, rows, cols)) for quantity in get_args(Banded)}
-    bands = {name: factors[quantity] for name, quantity in BANDED.items() if figures[name]}
+    stated = [name for name in OF_FIGURE if figures["area_mm2"] or "area" not in OF_FIGURE[name]]
+    bands = {name: at_point(figure_factor(core, name, rows, cols)) for name in stated}
     return {
         "core": core.name,
         "model": core.cost.model,
@@ -73,11 +68,28 @@ def remarks(core: AnalogCore) -> list[str]:
     if isinstance(cost, LumpedCost):
         return ["one energy and one time whatever the fill, the bits, the phases and the voltage"]
     said = ["energy does not follow the data of a product: zeros cost as much as any"]
+    if isinstance(cost, ComponentsCost) and (idle := without_effect(core)):
+        said.append(f"neither energy nor time follows {', '.join(idle)}: the file states no cost of theirs")
     if isinstance(cost, ComponentsCost) and cost.scaled_from is not None and cost.supply_v is not None:
         moved = not np.array_equal(cost.supply_v, cost.scaled_from.supply_v)
         if moved and not np.any(cost.voltage.delay_exponent):
             said.append("time does not follow the supply voltage: voltage.delay_exponent is 0")
     return said
+
+
+def without_effect(core: AnalogCore) -> list[str]:
+    """Settings of the converters that change neither energy nor time of a product."""
+    base = tile_of(core).mvm(core.rows, core.cols)
+    changed = {
+        "dac.bits": dataclasses.replace(core, dac=dataclasses.replace(core.dac, bits=core.dac.bits + 1)),
+        "adc.bits": dataclasses.replace(core, adc=dataclasses.replace(core.adc, bits=core.adc.bits + 1)),
+    }
+    products = {name: tile_of(other).mvm(core.rows, core.cols) for name, other in changed.items()}
+    return [
+        name
+        for name, other in products.items()
+        if np.all(other.energy_pj == base.energy_pj) and np.all(other.latency_ns == base.latency_ns)
+    ]
 
 
 def calibration_document(arch: Architecture, core: AnalogCore) -> dict[str, Any] | None:

@@ -39,6 +39,7 @@ COMPONENTS: Final[dict[str, str]] = {
     "ADC": ANALOG,
     "column periphery": "#F6D8A0",
     "fixed periphery": "#8F5B00",
+    "calibrated remainder": "#D9B36B",
     "digital compute": DIGITAL,
     "partial sums": "#7FB8DC",
     "weight memory": "#6E6E6E",

@@ -79,7 +79,7 @@ class PerStepAdc:
     __pydantic_config__ = CONFIG
 
     model: Literal["per_step"]
-    """``per_step``: energy and time of a step, times the bits; later input segments need fewer steps."""
+    """``per_step``: energy and time of a step, times the bits; later segments of pulse_count inputs need fewer."""
     step_pj: NonNegative
     """Energy of one step [pJ]."""
     step_ns: NonNegative

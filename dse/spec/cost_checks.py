@@ -40,7 +40,7 @@ def cost_violations(core: AnalogCore) -> Iterator[Violation]:
         yield Violation((*steps, "cost", "model"), "components needs read: {phases: …, pulse_ns: …} on the core")
     yield from _converter_violations(core, cost, steps)
     yield from _technology_violations(cost, (*steps, "cost"))
-    yield from _calibration_violations(cost, (*steps, "cost", "calibration"))
+    yield from _calibration_violations(core, cost, (*steps, "cost", "calibration"))
 
 
 def _converter_violations(core: AnalogCore, cost: ComponentsCost, steps: Steps) -> Iterator[Violation]:
@@ -91,10 +91,11 @@ def _technology_violations(cost: ComponentsCost, steps: Steps) -> Iterator[Viola
         yield Violation((*steps, "supply_v"), message)
 
 
-def _calibration_violations(cost: ComponentsCost, steps: Steps) -> Iterator[Violation]:
+def _calibration_violations(core: AnalogCore, cost: ComponentsCost, steps: Steps) -> Iterator[Violation]:
     """Points without figures or with two for one thing, points that contradict, fewer points than free parameters."""
     for index, point in enumerate(cost.calibration):
         yield from _figure_violations(point, (*steps, index))
+        yield from _fill_violations(core, point, (*steps, index))
         earlier = next((i for i, other in enumerate(cost.calibration[:index]) if _contradict(point, other)), None)
         if earlier is not None:
             message = f"has the settings of point {earlier} and other figures; keep one of the two"
@@ -122,6 +123,15 @@ def _figure_violations(point: CalibrationPoint, steps: Steps) -> Iterator[Violat
             yield Violation((*steps, both[1]), f"is given beside {both[0]}; keep one of the two")
     if "power_mw" in stated and not set(TIME_FIGURES) & set(stated):
         yield Violation((*steps, "power_mw"), "needs time_ns or tops beside it; energy is power times time")
+
+
+def _fill_violations(core: AnalogCore, point: CalibrationPoint, steps: Steps) -> Iterator[Violation]:
+    for used, there in (("rows_driven", "rows"), ("cols_used", "cols")):
+        given, size = getattr(point, used), getattr(point, there)
+        size = getattr(core, there) if size is None else size
+        if given is not None and np.any(given > size):
+            got = f"(got {float(np.max(given)):g})"
+            yield Violation((*steps, used), f"exceeds {there} = {float(np.min(size)):g} of its array {got}")
 
 
 def _contradict(one: CalibrationPoint, other: CalibrationPoint) -> bool:

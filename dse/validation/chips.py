@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dse.cost.band import Banded, band_factor
+from dse.cost.band import figure_factor
 from dse.cost.datasheet import core_datasheet
 from dse.spec.load import load_architecture
 from dse.units import at_point
@@ -14,11 +14,6 @@ from dse.validation.files import read_json
 FILE: Final = "chips.json"
 ROLES: Final[dict[str, Role]] = {"calibrated": "calibrated", "held_out": "held out"}
 TRUTHS: Final[dict[str, Truth]] = {"measured": "measured silicon", "simulated": "published simulation"}
-BANDED: Final[dict[str, Banded]] = {
-    "mvm_energy_pj": "energy", "power_mw": "energy", "tops_per_w": "energy",
-    "mvm_latency_ns": "time", "tops": "time", "area_mm2": "area",
-}  # fmt: skip
-"""Quantity → the band that it has."""
 
 
 def compare_chips() -> Comparison:
@@ -32,8 +27,7 @@ def compare_chips() -> Comparison:
         core = load_architecture(entry["arch"], entry["overrides"]).core(entry["core"])
         used = (entry["rows_used"], entry["cols_used"])
         found = getattr(core_datasheet(core, *used), entry["quantity"])
-        quantity = BANDED.get(entry["quantity"])
-        band = None if quantity is None else at_point(band_factor(core, quantity, *used)) - 1
+        band = at_point(figure_factor(core, entry["quantity"], *used)) - 1
         rows.append(
             Row(
                 case=entry["case"],

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dse import load_architecture, load_workload
 from dse.cost.block_products import block_products
+from dse.cost.datasheet import core_datasheet
 from dse.cost.input_slices import conversion_steps, input_slices
 from dse.cost.table import cost_table
 from dse.cost.tile import mvm_cost, tile_of
@@ -84,6 +85,16 @@ def test_later_segments_need_fewer_conversion_steps():
     # by hand: 6 magnitude bits as 3 + 3, outputs of 9 bits: 9 steps, then 9 - 3
     slices = input_slices(encoding="pulse_count", bits=7.0, bits_per_phase=3.0)
     assert conversion_steps(slices=slices, bits=9.0) == 15
+
+
+@pytest.mark.parametrize("quantity", ["mvm_energy_pj", "mvm_latency_ns"])
+def test_each_bit_of_a_serial_input_is_converted_in_full(quantity):
+    # published: efficiency and density of the Jia chip scale directly with the bits of the input (JSSC 55(9), abstract)
+    one, four = (
+        core_datasheet(load_architecture("jia_jssc_2020", {"analog_cores.sram.dac.bits": bits}).core("sram"))
+        for bits in (1, 4)
+    )
+    assert getattr(four, quantity) == pytest.approx(4 * getattr(one, quantity), rel=1e-12)
 
 
 def test_bit_serial_inputs_and_weight_slices_multiply_conversions(arch):
