@@ -30,7 +30,28 @@ class Use(NamedTuple):
     """Time, Σ T [ns]."""
 
 
-def product_parts_pj(
+class Events(NamedTuple):
+    """How often each priced event happens in a number of products."""
+
+    row: Quantity
+    """Drives of a row, n_ph·n_in·R."""
+    cell: Quantity
+    """Reads of a cell, n_ph·n_in·s·R·K."""
+    column: Quantity
+    """Samples of a column of cells, n_ph·n_in·s·K."""
+    pulse: Quantity
+    """Pulses integrated on a column of cells, n_ph·n_pulse·s·K."""
+    adc: Quantity
+    """Conversions of a column of cells, n_ph·n_conv·s·K."""
+    post: Quantity
+    """Outputs, K."""
+    fixed: Quantity
+    """Products."""
+    leak: Quantity
+    """Time of the products [ns]."""
+
+
+def events(
     *,
     use: Use,
     phases: Quantity,
@@ -38,6 +59,28 @@ def product_parts_pj(
     pulses: Quantity,
     conversions: Quantity,
     weight_slices: Quantity,
+) -> Events:
+    """Events of some products, with s columns of cells for one column of weights.
+
+    Linear in the rows, columns, weights and products that are used, so that the partly filled crossbars of a matrix
+    cost their sum. n_in counts drives, n_pulse pulses and n_conv conversions of a phase (steps, if priced).
+    """
+    columns = phases * weight_slices * use.cols
+    return Events(
+        row=phases * drives * use.rows,
+        cell=phases * drives * weight_slices * use.cells,
+        column=columns * drives,
+        pulse=columns * pulses,
+        adc=columns * conversions,
+        post=use.cols,
+        fixed=use.products,
+        leak=use.busy_ns,
+    )
+
+
+def product_parts_pj(
+    *,
+    n: Events,
     row_pj: Quantity,
     cell_pj: Quantity,
     sample_pj: Quantity,
@@ -50,34 +93,30 @@ def product_parts_pj(
     fixed_pj: Quantity,
     leak_mw: Quantity,
 ) -> dict[str, Quantity]:
-    """Part → energy of the products [pJ].
+    """Part → energy of the products [pJ]: every event times its price.
 
     ``E = n_ph·{n_in·[R·E_row + R·K·s·E_cell + K·s·(E_col + E_sample)] + n_pulse·K·s·E_int + n_conv·K·s·(E_adc + E_add)}
-    + K·E_post + E_buffer + E_fix + P_leak·T``, with s columns of cells for one column of weights. Linear in the rows,
-    columns, weights and products that are used, so that the partly filled crossbars of a matrix cost their sum.
-
-    n_in counts drives, n_pulse pulses and n_conv conversions of a phase (steps, where E_adc is that of a step);
-    E_buffer is that of all products together.
+    + K·E_post + E_buffer + E_fix + P_leak·T``; E_buffer is that of all products together.
 
     Valid for: energies that do not depend on the data; a macro spends two to three times less on zeros.
 
-    >>> parts = product_parts_pj(use=Use(1.0, 2.0, 3.0, 6.0, 0.0), phases=4.0, drives=1.0, pulses=1.0, conversions=1.0,
-    ...     weight_slices=1.0, row_pj=1.0, cell_pj=1.0, sample_pj=0.0, integrate_pj=0.0, column_pj=1.0, adc_pj=1.0,
-    ...     add_pj=0.0, post_pj=1.0, buffer_pj=0.0, fixed_pj=1.0, leak_mw=0.0)
+    >>> n = events(use=Use(1.0, 2.0, 3.0, 6.0, 0.0), phases=4.0, drives=1.0, pulses=1.0, conversions=1.0,
+    ...     weight_slices=1.0)
+    >>> parts = product_parts_pj(n=n, row_pj=1.0, cell_pj=1.0, sample_pj=0.0, integrate_pj=0.0, column_pj=1.0,
+    ...     adc_pj=1.0, add_pj=0.0, post_pj=1.0, buffer_pj=0.0, fixed_pj=1.0, leak_mw=0.0)
     >>> sum(parts.values())
     60.0
     """
-    columns = phases * weight_slices * use.cols
     return {
-        "DAC": phases * drives * use.rows * row_pj,
-        "array": phases * drives * weight_slices * use.cells * cell_pj,
-        "sample and hold": columns * (drives * sample_pj + pulses * integrate_pj),
-        "ADC": columns * conversions * adc_pj,
-        "column periphery": columns * drives * column_pj + use.cols * post_pj,
-        "shift-add": columns * conversions * add_pj,
+        "DAC": n.row * row_pj,
+        "array": n.cell * cell_pj,
+        "sample and hold": n.column * sample_pj + n.pulse * integrate_pj,
+        "ADC": n.adc * adc_pj,
+        "column periphery": n.column * column_pj + n.post * post_pj,
+        "shift-add": n.adc * add_pj,
         "buffers": buffer_pj,
-        "fixed periphery": use.products * fixed_pj,
-        "leakage": use.busy_ns * leak_mw,
+        "fixed periphery": n.fixed * fixed_pj,
+        "leakage": n.leak * leak_mw,
     }
 
 

@@ -19,7 +19,9 @@ from dse.cost.converter import (
 )
 from dse.cost.crossbar_components import (
     REMAINDER,
+    Events,
     Use,
+    events,
     mean_conductance_usiemens,
     product_ns,
     product_parts_pj,
@@ -53,11 +55,6 @@ class Remainder:
     fixed_mm2: Quantity = 0.0
     column_mm2: Quantity = 0.0
     cell_mm2: Quantity = 0.0
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether it adds nothing."""
-        return not any(np.any(getattr(self, name)) for name in self.__slots__)
 
 
 def factors_at(cost: ComponentsCost, at: OperatingPoint) -> Factors:
@@ -177,13 +174,16 @@ def energy_at(
 ) -> dict[str, Quantity]:
     """Part → energy of products [pJ]; settings of the operating point, rows and columns of the use."""
     factor, slices = factors_at(cost, at), at.slices
-    explained = product_parts_pj(
+    n = events(
         use=use,
         phases=at.phases,
         drives=slices.drives,
         pulses=slices.pulses,
         conversions=conversions_of(cost, at),
         weight_slices=at.weight_slices,
+    )
+    explained = product_parts_pj(
+        n=n,
         row_pj=driver_pj(cost, at) + factor.analog * cost.row_pj,
         cell_pj=cell_pj(core, cost, at),
         sample_pj=factor.analog * cost.sample_pj,
@@ -196,34 +196,21 @@ def energy_at(
         fixed_pj=factor.logic * cost.fixed_pj,
         leak_mw=cost.leak_mw,
     )
-    return explained | {REMAINDER: remainder_pj(cost, at, extra, use)}
+    return explained | {REMAINDER: remainder_pj(n, extra, factor)}
 
 
-def remainder_pj(cost: ComponentsCost, at: OperatingPoint, extra: Remainder, use: Use) -> Quantity:
-    """Energy that calibration adds to products [pJ], by rows, cells, columns, conversions and time like the rest."""
-    if extra.is_nothing:
-        return 0.0
-    factor, slices = factors_at(cost, at), at.slices
-    added = product_parts_pj(
-        use=use,
-        phases=at.phases,
-        drives=slices.drives,
-        pulses=0.0,
-        conversions=conversions_of(cost, at),
-        weight_slices=at.weight_slices,
-        row_pj=factor.analog * extra.row_pj,
-        cell_pj=factor.analog * extra.cell_pj,
-        sample_pj=0.0,
-        integrate_pj=0.0,
-        column_pj=factor.analog * extra.column_pj,
-        adc_pj=factor.analog * extra.adc_pj,
-        add_pj=0.0,
-        post_pj=factor.logic * extra.post_pj,
-        buffer_pj=0.0,
-        fixed_pj=factor.logic * extra.fixed_pj,
-        leak_mw=extra.leak_mw,
+def remainder_pj(n: Events, extra: Remainder, factor: Factors) -> Quantity:
+    """Energy that calibration adds to products [pJ]: what it found of each price, times the events."""
+    prices = (
+        (n.row, extra.row_pj, factor.analog),
+        (n.cell, extra.cell_pj, factor.analog),
+        (n.column, extra.column_pj, factor.analog),
+        (n.adc, extra.adc_pj, factor.analog),
+        (n.post, extra.post_pj, factor.logic),
+        (n.fixed, extra.fixed_pj, factor.logic),
+        (n.leak, extra.leak_mw, 1.0),
     )
-    return sum(added.values(), 0.0)
+    return sum((times * (scale * price) for times, price, scale in prices if np.any(price)), 0.0)
 
 
 def time_at(cost: ComponentsCost, at: OperatingPoint, extra: Remainder) -> Quantity:
