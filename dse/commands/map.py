@@ -19,7 +19,7 @@ from dse.commands.map_front import run_front
 from dse.commands.output import emit, output_file, tell, writing
 from dse.cost.micro_batch import require_sequences
 from dse.cost.table import CostTable, cost_table
-from dse.cost.warnings import architecture_warnings
+from dse.cost.warnings import pair_warnings
 from dse.errors import SpecError
 from dse.evaluation.result import Evaluation
 from dse.evaluation.robustness import SCORE_SPREAD, choice_robustness
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     if file is not None:
         with writing(arguments, file):
             mapping.save(file)
-    warnings = architecture_warnings(pair.arch)
+    warnings = pair_warnings(pair.arch, pair.workload)
     for warning in warnings:
         tell(arguments, f"warning: {warning}")
     rules = compared_rules(arguments, pair, tables, mapping)

@@ -1,4 +1,4 @@
-"""What a reader should know of an architecture, whatever runs on it: values left out, dies that cannot be built."""
+"""What a reader should know of an architecture and of a workload on it: values left out, dies too large, formats."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Final
 
 import numpy as np
 
+from dse.cost.option import dense_precision
 from dse.cost.package import RETICLE_MM2, DieCount, die_counts
 from dse.spec.architecture import Architecture
 from dse.units import at_point
+from dse.workload.build import Workload
 
 MANY_TILES: Final = 1000
 """Tiles whose idle power matters too much to be left out in silence."""
@@ -18,6 +20,22 @@ MANY_TILES: Final = 1000
 def architecture_warnings(arch: Architecture) -> tuple[str, ...]:
     """Remarks on an architecture, whatever runs on it (first design point)."""
     return (*_missing_idle(arch), *_large_dies(die_counts(arch)))
+
+
+def pair_warnings(arch: Architecture, workload: Workload) -> tuple[str, ...]:
+    """Remarks on a workload on an architecture (first design point)."""
+    return (*architecture_warnings(arch), *_other_formats(arch, workload))
+
+
+def _other_formats(arch: Architecture, workload: Workload) -> Iterator[str]:
+    wanted = workload.scenario.precision.weights
+    for unit in arch.digital_units:
+        if wanted not in unit.precisions:
+            yield (
+                f"digital_units.{unit.name} stores no {wanted} weights, which scenario.precision.weights asks for: its "
+                f"dense blocks are {dense_precision(unit, workload)}; ask for one of {', '.join(unit.precisions)}, or "
+                f"add {wanted} to its precisions"
+            )
 
 
 def _missing_idle(arch: Architecture) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dse.cost.package import DieCount, die_counts, n_packages
 from dse.cost.table import CostTable
-from dse.cost.warnings import architecture_warnings
+from dse.cost.warnings import pair_warnings
 from dse.evaluation.hand_off import DieSpread, die_spreads
 from dse.evaluation.links import LinkUse, link_uses
 from dse.evaluation.programming import GroupProgramming, group_programming
@@ -92,7 +92,7 @@ def machine(
         dies=die_counts(arch),
         packages=at_point(n_packages(arch)),
         warnings=(
-            *architecture_warnings(arch),
+            *pair_warnings(arch, workload),
             *power_density_warnings(arch, evaluation.energy_parts_pj, step_ns=step_ns),
         ),
     )

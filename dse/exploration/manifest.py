@@ -12,7 +12,7 @@ import pandas as pd
 
 from dse.cost.option import host_unit
 from dse.cost.table import cost_table
-from dse.cost.warnings import architecture_warnings
+from dse.cost.warnings import pair_warnings
 from dse.evaluation.all_digital import all_digital_mapping
 from dse.evaluation.ceiling import ceiling
 from dse.evaluation.points import evaluate_points
@@ -107,7 +107,7 @@ def space_manifest(
         "score": dict(scores.attrs),
         "energy_accounting": "flat power" if isinstance(host_unit(arch).energy, FlatPower) else "per operation",
         "unmodelled": unmodelled(arch),
-        "warnings": list(architecture_warnings(arch)),
+        "warnings": list(pair_warnings(arch, workload)),
         "reference_point": reference_point(points),
         "ceiling": base_ceiling(space, mappings),
     }

@@ -111,6 +111,8 @@ def read_window(config: ConfigFile, family: Family, n_layers: int) -> WindowFiel
         n_windowed = default_windows(config, family, n_layers) if size else 0
     if not n_windowed:
         return WindowFields(n_windowed_layers=0, window_tokens=0)
+    if family.window == "chunked":
+        config.notes.append("chunked attention is taken as a window of the same length: an upper end of its work")
     return WindowFields(n_windowed_layers=n_windowed, window_tokens=config.count(size_key))
 
 

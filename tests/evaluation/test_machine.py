@@ -270,6 +270,15 @@ def test_missing_idle_power_of_many_tiles_is_warned_of(design, tmp_path):
     assert warning.startswith("analog_cores.pcm.idle is left out, so that 1001 tiles draw no power")
 
 
+def test_a_format_of_weights_that_a_unit_does_not_store_is_warned_of():
+    arch = load_architecture("h200_fp8")
+    for wanted, n in (("int8", 1), ("fp8", 0)):
+        workload = load_workload("tiny_moe", {"scenario.precision.weights": wanted})
+        warnings = evaluate(arch, workload, rule_mapping(arch, workload, score_blocks(workload))).machine.warnings
+        assert len(warnings) == n
+        assert all("gpu stores no int8 weights" in said and "dense blocks are fp16" in said for said in warnings)
+
+
 def test_a_die_above_the_reticle_and_a_hot_die_are_warned_of_by_name():
     workload = load_workload("olmoe")
     large = load_architecture("server_pcm3d", {"dies.analog.fixed_area_mm2": 60})
