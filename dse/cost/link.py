@@ -53,7 +53,7 @@ def hand_off(
 
     Args:
         block_class: class of the block; its slices are taken to sit on one die.
-        link: the link; None where both are on one die.
+        link: the link; None where both are on one die and no byte crosses.
         rows: rows of a crossbar.
         cols: columns of a crossbar.
         activation_bits: bits of an input, and of a sum.
@@ -62,10 +62,12 @@ def hand_off(
     """
     last = block_class.path_length - 1
     inputs: dict[int, Quantity] = {m.depth: np.float64(m.n_in) for m in block_class.matrices}
-    inputs[0] = inputs[0] * (sharing if link is not None and link.broadcast else 1.0)
     additions = block_class.n_partial_sums(rows=rows, cols=cols) * cols
+    if link is None:
+        return HandOff(0.0, additions, 0.0)
+    inputs[0] = inputs[0] * (sharing if link.broadcast else 1.0)
     to_tiles = sum(inputs.values(), np.float64(0)) * activation_bits
-    if link is None or link.reduce == "host":
+    if link.reduce == "host":
         outputs = sum((np.ceil(m.n_in / rows) * m.n_out for m in block_class.matrices), np.float64(0))
         return HandOff((to_tiles + outputs * adc_bits) / BITS_PER_BYTE, additions, np.float64(0))
     sums = sum((m.n_out * (sharing if m.depth == last else 1.0) for m in block_class.matrices), np.float64(0))

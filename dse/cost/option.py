@@ -140,18 +140,17 @@ def analog_cost(
 
     Every visit uses all ``copies``, which work side by side; the host adds their outputs up.
     """
-    core, host, products = tile.core, host_unit(arch), block_products(tile, block_class)
+    core, host, products = tile.core, host_unit(arch), block_products(tile, block_class, copies=copies)
     traffic = traffic_cost(arch, workload, block_class, core, host, copies=copies)
-    visit_pj = {name: copies * part for name, part in products.parts_pj.items()}
-    host_ns, visit_pj["partial sums"] = additions_cost(arch, workload, ops=traffic.host_additions)
+    host_ns, additions_pj = additions_cost(arch, workload, ops=traffic.host_additions)
     return OptionCost(
-        visit_parts_pj=visit_pj | traffic.energy_pj,
-        compute_ns_per_visit=copies * products.busy_ns / arch.n_tiles(core),
+        visit_parts_pj={**products.parts_pj, "partial sums": additions_pj, **traffic.energy_pj},
+        compute_ns_per_visit=products.busy_ns / arch.n_tiles(core),
         path_ns=products.latency_ns,
         fixed_ns=traffic.latency_ns + wake_ns(core),
         link_ns_per_visit=traffic.time_ns,
         host_ns_per_visit=host_ns,
-        units=copies * block_class.n_crossbars(rows=core.rows, cols=core.cols),
+        units=products.products,
         upkeep_pj_per_step=copies * least_upkeep_pj(arch, workload, core, block_class, products.latency_ns),
     )
 

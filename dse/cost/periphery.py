@@ -37,9 +37,10 @@ def adder_mm2(cost: ComponentsCost, at: OperatingPoint, factor: Factors) -> Quan
 
 def buffers_pj(cost: ComponentsCost, at: OperatingPoint, use: Use, factor: Factors) -> Quantity:
     """Energy of the input and output buffers for products [pJ]; every bit is written once and read once."""
-    buffer, bits = cost.buffer, use.rows * at.dac_bits + use.cols * at.adc_bits
+    buffer = cost.buffer
     if buffer is None:
         return 0.0
+    bits = use.rows * at.dac_bits + use.cols * at.adc_bits
     if isinstance(buffer, PerBitBuffer):
         return factor.logic * buffer.bit_pj * bits
     size = {"capacity_kb": buffer.capacity_bytes / BYTES_PER_KB, "width_bits": buffer.width_bits, "node_nm": at.node_nm}

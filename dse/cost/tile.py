@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -37,11 +37,22 @@ class MvmCost:
     """Time from input vector to output vector [ns]; of several products, the longest."""
     busy_ns: Quantity
     """Time of all products, one after the other [ns]."""
+    products: Quantity = 1.0
+    """How many they are."""
 
     @property
     def energy_pj(self) -> Quantity:
         """Energy of the products [pJ]."""
         return sum(self.parts_pj.values(), 0.0)
+
+
+class MatrixUse(NamedTuple):
+    """One product of a whole matrix."""
+
+    use: Use
+    """What its slices use together."""
+    latency_ns: Quantity
+    """Time of its slowest slice [ns]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,14 +77,11 @@ class Tile:
             read = read_operating_table(self.core, cost, rows_used=rows_used, cols_used=cols_used)
             return MvmCost(parts_pj={LUMPED: read.energy_pj}, latency_ns=read.time_ns, busy_ns=read.time_ns)
         time = self.time_ns(cost, cols_used)
-        return MvmCost(
-            parts_pj=self.parts_pj(cost, Use(1.0, rows_used, cols_used, rows_used * cols_used, time)),
-            latency_ns=time,
-            busy_ns=time,
-        )
+        use = Use(1.0, rows_used, cols_used, rows_used * cols_used, time)
+        return MvmCost(parts_pj=self.parts_pj(use), latency_ns=time, busy_ns=time)
 
-    def matrix(self, matrix: Matrix) -> MvmCost:
-        """Cost of one product of a whole matrix, each slice by the rows and columns that it uses.
+    def matrix(self, matrix: Matrix) -> MatrixUse:
+        """What one product of a whole matrix uses, each slice by the rows and columns that it has.
 
         A matrix of ``ceil(in/rows)·ceil(out/cols)`` slices: their sizes along the input differ by at most one, those
         along the output are full but for the last.
@@ -82,19 +90,17 @@ class Tile:
         n_rows = np.ceil(matrix.n_in / np.asarray(core.rows, np.float64))
         n_cols = np.ceil(matrix.n_out / np.asarray(core.cols, np.float64))
         edge = matrix.n_out - (n_cols - 1) * core.cols
+        use = Use(n_rows * n_cols, n_cols * matrix.n_in, n_rows * matrix.n_out, 1.0 * matrix.n_weights, 0.0)
         if isinstance(cost, LumpedCost):
-            n = n_rows * n_cols
-            parts = {LUMPED: n * cost.mvm.energy_pj}
-            return MvmCost(parts_pj=parts, latency_ns=cost.mvm.latency_ns, busy_ns=n * cost.mvm.latency_ns)
+            return MatrixUse(use._replace(busy_ns=use.products * cost.mvm.latency_ns), cost.mvm.latency_ns)
         if not isinstance(cost, ComponentsCost):
-            return self._by_table(matrix, n_rows, n_cols, edge)
+            return self._by_table(matrix, use, n_rows, n_cols, edge)
         full_ns, edge_ns = self.time_ns(cost, np.minimum(core.cols, matrix.n_out)), self.time_ns(cost, edge)
-        busy = n_rows * ((n_cols - 1) * full_ns + edge_ns)
-        use = Use(n_rows * n_cols, n_cols * matrix.n_in, n_rows * matrix.n_out, 1.0 * matrix.n_weights, busy)
-        return MvmCost(parts_pj=self.parts_pj(cost, use), latency_ns=np.maximum(full_ns, edge_ns), busy_ns=busy)
+        busy_ns = n_rows * ((n_cols - 1) * full_ns + edge_ns)
+        return MatrixUse(use._replace(busy_ns=busy_ns), np.maximum(full_ns, edge_ns))
 
-    def _by_table(self, matrix: Matrix, n_rows: Quantity, n_cols: Quantity, edge: Quantity) -> MvmCost:
-        """Cost of the slices of a matrix, each read from the table."""
+    def _by_table(self, matrix: Matrix, use: Use, n_rows: Quantity, n_cols: Quantity, edge: Quantity) -> MatrixUse:
+        """Use of the slices of a matrix, each read from the table."""
         low = np.floor(matrix.n_in / n_rows)
         taller = matrix.n_in - low * n_rows
         energy: Quantity = 0.0
@@ -106,14 +112,19 @@ class Tile:
                 one, n = self.mvm(rows, cols), n_tall * n_wide
                 energy, busy = energy + n * one.energy_pj, busy + n * one.latency_ns
                 latency = np.maximum(latency, np.where(n > 0, one.latency_ns, 0.0))
-        return MvmCost(parts_pj={LUMPED: energy}, latency_ns=latency, busy_ns=busy)
+        return MatrixUse(use._replace(busy_ns=busy, table_pj=energy), latency)
 
     def time_ns(self, cost: ComponentsCost, cols_used: Quantity) -> Quantity:
         """Time of one product of a core of components [ns]; it does not depend on the rows."""
         return cost.time_factor * time_at(cost, point_of_core(self.core, cost, self.core.rows, cols_used), self.extra)
 
-    def parts_pj(self, cost: ComponentsCost, use: Use) -> dict[str, Quantity]:
-        """Part → energy of the products of a core of components [pJ]."""
+    def parts_pj(self, use: Use) -> dict[str, Quantity]:
+        """Part → energy of products [pJ]."""
+        cost = self.core.cost
+        if isinstance(cost, LumpedCost):
+            return {LUMPED: use.products * cost.mvm.energy_pj}
+        if not isinstance(cost, ComponentsCost):
+            return {LUMPED: use.table_pj}
         at = point_of_core(self.core, cost, self.core.rows, self.core.cols)
         parts = energy_at(self.core, cost, at, self.extra, use)
         factor = cost.energy_factor

@@ -104,7 +104,7 @@ class Architecture(ArchitectureSpec):
             path: load_device(value) if path.endswith(".device") and isinstance(value, str) else value
             for path, value in values.items()
         }
-        changed, _ = with_values(self, read, roots=tuple(spec_fields(self)))
+        changed = with_values(self, read, roots=tuple(spec_fields(self)))
         refuse(architecture_violations(changed))
         origins = dict(self.provenance) | {path: Provenance(file=OVERRIDE) for path in values}
         return dataclasses.replace(changed, provenance=origins, digest=digest_of(spec_fields(changed)))

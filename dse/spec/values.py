@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -30,22 +30,18 @@ class _UnknownError(Exception):
     """A path that leads nowhere, or to more than one value."""
 
 
-def with_values(
-    obj: T, values: Mapping[str, ArrayLike | str | object], *, roots: Sequence[str] | None = None, digest: str = ""
-) -> tuple[T, str]:
-    """A copy with other values at dotted paths, and its digest.
+def with_values(obj: T, values: Mapping[str, ArrayLike | str | object], *, roots: Sequence[str] | None = None) -> T:
+    """A copy with other values at dotted paths.
 
     Args:
         obj: a spec class, or a dataclass that holds some.
         values: dotted path (names for list entries, keys for mappings) → number, text, or array of shape (P,).
         roots: allowed first parts of a path; None: all.
-        digest: identity of ``obj``.
 
     Raises:
         SpecError: unknown path, value outside its field's bounds, or arrays of different lengths.
     """
     problems: list[Problem] = []
-    state = hashlib.sha256(digest.encode())
     for path in sorted(values):
         parts, value = path.split("."), _normal(values[path])
         try:
@@ -56,12 +52,20 @@ def with_values(
             problems.append(Problem(_unknown(obj, path, roots), path=path))
         except _InvalidError as error:
             problems.append(Problem(str(error), path=path))
-        content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-        state.update(path.encode() + b"=" + content + b"\n")
     if problems:
         raise SpecError(problems)
     n_points(obj, values)
-    return obj, state.hexdigest()
+    return obj
+
+
+def changed_digest(digest: str, values: Mapping[str, ArrayLike | str | object]) -> str:
+    """Identity of what had a digest, with other values at dotted paths."""
+    state = hashlib.sha256(digest.encode())
+    for path in sorted(values):
+        value = _normal(values[path])
+        content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+        state.update(path.encode() + b"=" + content + b"\n")
+    return state.hexdigest()
 
 
 def value_at(obj: object, path: str) -> Any:
@@ -132,19 +136,18 @@ def n_points(obj: object, latest: Mapping[str, object] | None = None) -> int:
 
 def _arrays(current: object, kind: Kind) -> Iterator[NDArray[Any]]:
     """All values that are arrays with one entry per design point."""
-    inner: Iterable[tuple[object, Kind]] = ()
+    if isinstance(current, str | int | float | None):
+        return
     if isinstance(current, np.ndarray):
         if kind.number:
             yield current
     elif isinstance(current, tuple | Mapping):
-        entries = current if isinstance(current, tuple) else current.values()
-        inner = ((entry, kind.entries or _ANYTHING) for entry in entries)
+        for entry in current if isinstance(current, tuple) else current.values():
+            yield from _arrays(entry, kind.entries or _ANYTHING)
     elif dataclasses.is_dataclass(current) and not isinstance(current, type):
-        fields = (field for key, field in fields_of(type(current)).items() if key not in _ABOUT)
-        inner = ((getattr(current, field.name), field.kind) for field in fields)
-    for value, its_kind in inner:
-        if not isinstance(value, str | int | float | None):
-            yield from _arrays(value, its_kind)
+        for key, field in fields_of(type(current)).items():
+            if key not in _ABOUT:
+                yield from _arrays(getattr(current, field.name), field.kind)
 
 
 def _normal(value: object) -> Any:

@@ -19,7 +19,7 @@ from dse.spec.model import Model
 from dse.spec.node import OVERRIDE
 from dse.spec.provenance import Provenance
 from dse.spec.scenario import NumberFormat, Routing, Scenario, ScenarioOrMix, Sensitivity, WeightedScenario
-from dse.spec.values import with_values
+from dse.spec.values import changed_digest, with_values
 from dse.units import BITS_PER_BYTE, Quantity
 from dse.workload.blocks import Block, BlockClass, block_classes, make_blocks
 from dse.workload.routing_file import READERS, RoutingTable
@@ -97,7 +97,7 @@ class Workload:
             for path, value in values.items()
             for name in ([entry.name for entry in self.mix] if path.startswith("scenario.precision.") else []) or [""]
         }
-        changed, digest = with_values(run, spread, digest=self.digest)
+        changed, digest = with_values(run, spread), changed_digest(self.digest, spread)
         origins = dict(self.provenance) | {path: Provenance(file=OVERRIDE) for path in (*values, *spread)}
         return replace(self, **of_run(changed.scenario), routing=changed.routing, provenance=origins, digest=digest)
 

@@ -14,9 +14,14 @@ from dse.cost.table import cost_table
 from dse.cost.tile import mvm_cost, tile_of
 from dse.errors import SpecError
 from dse.spec.show import resolved_yaml
-from dse.workload.blocks import Matrix
+from dse.workload.blocks import BlockClass, Matrix
 
 CORE = "analog_cores.pcm"
+
+
+def of_matrix(tile, n_in, n_out):
+    """Cost of a block of one matrix."""
+    return block_products(tile, BlockClass("expert", (Matrix("m", n_in, n_out, 0),)))
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +36,20 @@ def test_a_matrix_costs_the_sum_of_its_slices(arch, n_in, n_out):
     heights = [len(part) for part in np.array_split(np.arange(n_in), -(-n_in // 256))]
     widths = [min(256, n_out - start) for start in range(0, n_out, 256)]
     slices = [tile.mvm(float(r), float(k)) for r in heights for k in widths]
-    whole = tile.matrix(Matrix("m", n_in, n_out, 0))
+    whole = of_matrix(tile, n_in, n_out)
     assert whole.energy_pj == pytest.approx(sum(s.energy_pj for s in slices), rel=1e-12)
     assert whole.busy_ns == pytest.approx(sum(s.latency_ns for s in slices), rel=1e-12)
     assert whole.latency_ns == pytest.approx(max(s.latency_ns for s in slices), rel=1e-12)
 
 
 def test_a_lumped_core_charges_whole_products():
-    tile, matrix = tile_of(load_architecture("hermes_2d").core("pcm")), Matrix("m", 300, 100, 0)
-    assert tile.matrix(matrix).energy_pj == 2 * 13_430
+    tile = tile_of(load_architecture("hermes_2d").core("pcm"))
+    assert of_matrix(tile, 300, 100).energy_pj == 2 * 13_430
     assert tile.mvm(1.0, 1.0).energy_pj == 13_430
 
 
 def test_a_narrow_matrix_costs_less_than_a_full_crossbar(arch):
-    full, narrow = (tile_of(arch.core("pcm")).matrix(Matrix("m", 256, n, 0)).energy_pj for n in (256, 64))
+    full, narrow = (of_matrix(tile_of(arch.core("pcm")), 256, n).energy_pj for n in (256, 64))
     assert narrow < full
 
 
@@ -193,7 +198,7 @@ def test_each_design_reads_its_own_table(tabled):
 
 def test_a_model_on_a_table_core_is_priced_slice_by_slice(tabled):
     tile = tile_of(tabled.core("pcm"))
-    found = tile.matrix(Matrix("m", 500, 400, 0))  # by hand: rows 250 + 250, columns 256 + 144
+    found = of_matrix(tile, 500, 400)  # by hand: rows 250 + 250, columns 256 + 144
     expected = 2 * tile.mvm(250.0, 256.0).energy_pj + 2 * tile.mvm(250.0, 144.0).energy_pj
     assert found.energy_pj == pytest.approx(expected)
 
