@@ -130,9 +130,11 @@ def is_some(value: Quantity) -> bool:
     return bool(array.flat[0]) or bool(array.any())
 
 
-def plus(total: Array, count: Quantity, price: Quantity) -> Array:
-    """``total + count · price``; the total itself where the price is one number and 0."""
-    return np.asarray(total + count * price) if np.ndim(price) or price else total
+def plus(total: Quantity, count: Quantity, price: Quantity) -> Quantity:
+    """``total + count · price``, without a pass over the designs for a price or a total that is 0 for all of them."""
+    if not np.ndim(price) and not price:
+        return total
+    return total + count * price if np.ndim(total) or total else count * price
 
 
 def least_capacity(arch: Architecture, steps: Sequence[Step]) -> dict[str, Quantity]:

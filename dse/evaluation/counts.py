@@ -39,7 +39,7 @@ def operation_counts(
             if not costs.is_analog[group]:
                 continue
             core, copies = arch.core(group), costs.options[entry.option_index].copies
-            visits = copies * profile.multiplicity * entry.visits(workload)
+            visits = entry.visits(workload, copies * profile.multiplicity)
             block_class = costs.classes[entry.class_index]
             products = products + visits * block_class.n_crossbars(rows=core.rows, cols=core.cols)
             additions = additions + visits * block_class.n_partial_sums(rows=core.rows, cols=core.cols)

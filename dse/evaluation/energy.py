@@ -55,11 +55,11 @@ def energy_parts(
         for entry in (e for entries in profile.entries.values() for e in entries):
             group, cost = costs.options[entry.option_index].group, costs.of(*entry.at)
             working.add(group)
-            visits = profile.multiplicity * entry.visits(workload)
-            active = profile.multiplicity * entry.activations(tokens)
+            visits = entry.visits(workload, profile.multiplicity)
             for component, energy in cost.visit_parts_pj.items():
                 where = costs.host if component == "partial sums" else group
                 add(Part(component, entry.kind, where), visits, energy)
+            active = profile.multiplicity * entry.activations(tokens) if cost.activation_parts_pj else 0.0
             for component, energy in cost.activation_parts_pj.items():
                 add(Part(component, entry.kind, group), active, energy)
         for stage in profile.entries:

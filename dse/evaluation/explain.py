@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dse.errors import SpecError
 from dse.evaluation.formulas import AREA, TRAFFIC, energy_formula, time_formula
@@ -22,12 +21,10 @@ from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.suggest import did_you_mean
 from dse.spec.values import n_points
-from dse.units import NS_PER_S, PJ_PER_J, at_point, ratio
+from dse.units import NS_PER_S, PJ_PER_J, Quantity, at_point, ratio
 from dse.workload.build import Workload
 
 # P = 1 + n inputs design points: the nominal design, then one with each input changed
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -148,8 +145,8 @@ def stage_nodes(design: Opened) -> list[Node]:
     stages = design.influence.evaluation.stages
     found = []
     for name in dict.fromkeys(stage.stage for stage in stages):
-        waited: dict[str, Array] = {}
-        hidden: dict[str, Array] = {}
+        waited: dict[str, Quantity] = {}
+        hidden: dict[str, Quantity] = {}
         for stage in (s for s in stages if s.stage == name):
             slowest = slowest_group(stage)
             for group, time in stage.groups.items():
@@ -167,7 +164,7 @@ def slowest_group(stage: StageTime) -> str:
     return max(stage.groups, key=lambda group: at_point(stage.groups[group].total))
 
 
-def spent(time: GroupTime) -> Iterator[tuple[str, Array]]:
+def spent(time: GroupTime) -> Iterator[tuple[str, Quantity]]:
     """The resource that a group waits for in the nominal design, and everything that adds to it."""
     bound = max(time.bound_by, key=lambda resource: at_point(time.bound_by[resource]))
     for resource, value in ((bound, time.bound_by[bound]), *time.added.items()):

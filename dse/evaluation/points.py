@@ -28,7 +28,7 @@ from dse.evaluation.profile import STAGE_OF, LayerProfile, layer_profiles, used_
 from dse.evaluation.result import Evaluation, RunPart
 from dse.evaluation.step_time import StepTime, step_time
 from dse.evaluation.tile_work import tile_work
-from dse.evaluation.timeline import StageTime, stage_times
+from dse.evaluation.timeline import StageTime, of_step, stage_times
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.units import Quantity
@@ -153,14 +153,15 @@ def evaluate_step(
     needed = units_needed(costs, profiles)
     work = tile_work(arch, micro, costs, profiles, packed, tokens=tokens, micro_batches=n_micro)
     time = step_time(arch, costs, stages, micro_batches=n_micro, work=work)
+    micro_ns = time.latency_ns / n_micro if is_split else time.latency_ns
     parts = added(
-        energy_parts(arch, micro, costs, profiles, attention, tokens=tokens, step_ns=time.latency_ns / n_micro),
-        gating_parts(arch, costs, stages, step_ns=time.latency_ns / n_micro),
+        energy_parts(arch, micro, costs, profiles, attention, tokens=tokens, step_ns=micro_ns),
+        gating_parts(arch, costs, stages, step_ns=micro_ns),
     )
     traffic = memory_traffic(arch, micro, costs, profiles, attention, tokens=tokens)
     memory = arch.memory(host_unit(arch).memory)
     return Evaluation(
-        tokens_per_step=tokens * n_micro,
+        tokens_per_step=tokens * n_micro if is_split else tokens,
         latency_ns=time.latency_ns,
         contended_latency_ns=np.maximum(time.contended_ns, time.latency_ns),
         latency_std_ns=latency_std_ns(stages, time, n_micro),
@@ -197,8 +198,10 @@ def latency_std_ns(stages: tuple[StageTime, ...], time: StepTime, n_micro: Array
 
     Of one micro-batch where its critical path binds, of all where the busiest resource does.
     """
-    variance = sum((s.multiplicity * s.variance for s in stages), np.zeros(n_micro.shape))
-    return np.asarray(np.sqrt(np.where(time.latency_ns > time.path_ns, n_micro, 1.0) * variance))
+    variance = of_step(stages, lambda s: s.variance)
+    if time.latency_ns is not time.path_ns:
+        variance = np.where(time.latency_ns > time.path_ns, n_micro, 1.0) * variance
+    return np.broadcast_to(np.sqrt(variance), n_micro.shape)
 
 
 def units_needed(costs: CostTable, profiles: tuple[LayerProfile, ...]) -> dict[str, Array]:

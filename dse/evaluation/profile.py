@@ -76,11 +76,11 @@ class Entry:
         """Blocks of the entry."""
         return len(self.visits_per_token)
 
-    def visits(self, workload: Workload) -> Quantity:
-        """Visits of all blocks together in a step; the head runs once per sequence."""
+    def visits(self, workload: Workload, layers: float = 1.0) -> Quantity:
+        """Visits of all blocks together in a step, in so many layers alike; the head runs once per sequence."""
         if self.kind == "head":
-            return workload.scenario.batch
-        return workload.tokens_per_step * float(self.visits_per_token.sum())
+            return layers * workload.scenario.batch
+        return workload.tokens_per_step * (layers * float(self.visits_per_token.sum()))
 
     def activations(self, tokens: Array) -> Quantity:
         """Expected number of blocks that are used in a step, (P,); of dense blocks, which always are, one number."""

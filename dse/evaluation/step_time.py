@@ -10,17 +10,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.cost.table import CostTable
+from dse.cost.table import CostTable, plus
 from dse.evaluation.tile_work import TileWork
-from dse.evaluation.timeline import GroupTime, StageTime
+from dse.evaluation.timeline import GroupTime, StageTime, of_step
 from dse.spec.architecture import Architecture
 from dse.units import Quantity
 
 # P design points
 
 Array = NDArray[np.float64]
-Shares = dict[str, Array]
-"""What the time of a resource is spent on → time, (P,) [ns]."""
+Shares = dict[str, Quantity]
+"""What the time of a resource is spent on → time [ns]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -60,19 +60,23 @@ def step_time(
         micro_batches: parts of the batch, (P,); 1 where it is not split.
         work: analog group → work of its tiles for one micro-batch, all layers together; only needed for a pipeline.
     """
-    path_ns = np.asarray(sum((s.multiplicity * s.total for s in stages), np.zeros(micro_batches.shape)))
-    contended_ns = np.asarray(sum((s.multiplicity * s.contended_total for s in stages), np.zeros(micro_batches.shape)))
-    critical = path_shares(stages)
+
+    def of_all(shares: Shares) -> dict[str, Array]:
+        return {name: np.broadcast_to(time, micro_batches.shape) for name, time in shares.items()}
+
+    path_ns = np.broadcast_to(of_step(stages, lambda s: s.total), micro_batches.shape)
+    contended_ns = path_ns + of_step(stages, lambda s: s.wait)
+    critical = of_all(path_shares(stages))
     is_pipelined = arch.composition == "pipelined"
     tiles = {tile_name(group) for group in work}
     found = resource_shares(costs, stages, work, is_opened=is_pipelined)
     if not is_pipelined:
-        busy_ns = {name: np.asarray(sum(shares.values())) for name, shares in found.items()}
+        busy_ns = of_all({name: reduce(np.add, shares.values()) for name, shares in found.items()})
         return StepTime(
             latency_ns=path_ns, critical_ns=critical, path_ns=path_ns, busy_ns=busy_ns, contended_ns=contended_ns
         )
     busy = {name: {what: micro_batches * time for what, time in shares.items()} for name, shares in found.items()}
-    totals = {name: np.asarray(sum(shares.values())) for name, shares in busy.items()}
+    totals = {name: np.asarray(reduce(np.add, shares.values())) for name, shares in busy.items()}
     longest = reduce(np.maximum, totals.values(), path_ns)
     queue_ns = reduce(np.maximum, [t for name, t in totals.items() if name not in tiles], np.zeros(path_ns.shape))
     waiting_ns = pipelined_with_waits_ns(contended_ns, queue_ns, micro_batches, work.values())
@@ -124,14 +128,10 @@ def path_shares(stages: Sequence[StageTime]) -> Shares:
     """Resource → its share of the critical path of one micro-batch; the shares add up to the path."""
     shares: Shares = {}
     for stage in stages:
-        slowest = reduce(np.maximum, [g.total for g in stage.groups.values()])
-        claimed = np.zeros(slowest.shape, dtype=bool)
+        unclaimed, slowest = stage.multiplicity, stage.total
         for time in stage.groups.values():
-            weight = stage.multiplicity
-            if stage.side_by_side:
-                counts = (time.total == slowest) & ~claimed
-                claimed |= counts
-                weight = counts * stage.multiplicity
+            weight = (time.total == slowest) * unclaimed if stage.side_by_side else stage.multiplicity
+            unclaimed = unclaimed - weight
             add_group(shares, time, weight)
     return shares
 
@@ -149,18 +149,18 @@ def resource_shares(
     found: dict[str, Shares] = {}
     for stage in stages:
         for group, time in stage.groups.items():
-            weight = np.asarray(stage.multiplicity, np.float64)
             if not costs.is_analog[group]:
                 shares = found.setdefault(group, {})
                 if is_opened:
                     add_group(shares, time, stage.multiplicity)
                 else:
-                    shares["work"] = shares.get("work", 0.0) + stage.multiplicity * time.total
+                    shares["work"] = plus(shares.get("work", 0.0), stage.multiplicity, time.total)
                 continue
             load, link = time.bound_by[f"{group} tile load"], found.setdefault(f"{group} link", {})
-            link["link bandwidth"] = link.get("link bandwidth", 0.0) + weight * time.added["link bandwidth"]
+            on_link = plus(link.get("link bandwidth", 0.0), stage.multiplicity, time.added["link bandwidth"])
+            link["link bandwidth"] = on_link
             tile, name = found.setdefault(tile_name(group), {}), f"{group} tile load"
-            tile[name] = tile.get(name, 0.0) + weight * load
+            tile[name] = plus(tile.get(name, 0.0), stage.multiplicity, load)
     for group, own in work.items():
         tile, name = found[tile_name(group)], f"{group} tile load"
         tile[name] = np.minimum(tile[name], np.maximum(own.busiest_stage_ns, own.fullest_ns))
@@ -174,17 +174,16 @@ def tile_name(group: str) -> str:
 
 def add_group(shares: Shares, time: GroupTime, weight: Quantity) -> None:
     """Adds the time of a group to what it is spent on: the resource that binds, and what adds to it."""
-    top = reduce(np.maximum, time.bound_by.values())
-    left, weighted = np.True_, weight * top
+    left = weight * time.bound
 
-    def add(name: str, value: Array) -> None:
+    def add(name: str, value: Quantity) -> None:
         shares[name] = shares[name] + value if name in shares else value
 
     *others, last = time.bound_by
     for resource in others:
-        binds = left & (time.bound_by[resource] == top)
-        left = left & ~binds
-        add(resource, binds * weighted)
-    add(last, left * weighted)
+        binding = left * (time.bound_by[resource] == time.bound)
+        left = left - binding
+        add(resource, binding)
+    add(last, left)
     for name, value in time.added.items():
         add(name, weight * value)

@@ -56,20 +56,18 @@ def tile_loads(
         own = [e for e in entries if costs.options[e.option_index].group == core.name]
         if not own:
             continue
-        n_tiles, *per_block = (
-            np.broadcast_to(np.asarray(number, np.float64), tokens.shape)
-            for number in (arch.n_tiles(core), *(costs.of(*e.at).units for e in own))
-        )
-        slices = np.asarray(sum(e.n_blocks * units for e, units in zip(own, per_block, strict=True)))
+        numbers = [arch.n_tiles(core), *(costs.of(*e.at).units for e in own)]
+        n_tiles, *per_block = (np.broadcast_to(np.asarray(n, np.float64), tokens.shape) for n in numbers)
+        slices = reduce(np.add, [e.n_blocks * units for e, units in zip(own, numbers[1:], strict=True)])
         latency = reduce(np.maximum, [mean_product_ns(arch, core, costs.of(*e.at)) for e in own])
         tiles = packed.get(core.name)
         visited = [float(e.visits_per_token.sum()) or TINY for e in own]
         rests = [rest_of_chain_ns(arch, core, costs, e, placed=slices, packed=tiles) for e in own]
         rest = np.asarray(sum(v / sum(visited) * r for v, r in zip(visited, rests, strict=True)))
         if any(e.routing is not None for e in own):
-            shared = (slices > n_tiles) | (core.name in packed)
-            columns = [tokens, *(np.where(shared, c, 0.0) for c in (n_tiles, *per_block))]
-            at, inverse = distinct(columns)
+            shared = np.asarray(slices > n_tiles) | (core.name in packed)
+            columns = [np.where(shared, c, 0.0) for c in (n_tiles, *per_block)] if shared.any() else []
+            at, inverse = distinct([tokens, *columns])
             found = np.array(routed_loads(own, [u[at] for u in per_block], n_tiles[at], tokens[at], tiles))
             loads[core.name] = TileLoad(found[inverse, 0] * latency, found[inverse, 1] * latency, rest)
         else:
@@ -92,7 +90,7 @@ def rest_of_chain_ns(
     costs: CostTable,
     entry: Entry,
     *,
-    placed: Array,
+    placed: Quantity,
     packed: PackedTiles | None,
 ) -> Array:
     """Time of a block's products in a row beyond those on its fullest tile, mean over visits, (P,) [ns].

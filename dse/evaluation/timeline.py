@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Final
 
@@ -32,26 +32,29 @@ EXCHANGE_BANDWIDTH: Final = "exchange bandwidth"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupTime:
-    """Time of one group in one stage of one layer, (P,) each [ns].
+    """Time of one group in one stage of one layer [ns]; numbers, or one per design.
 
-    ``total = max(bound_by.values()) + sum(added.values())``.
+    ``total = bound + sum(added.values())`` with ``bound = max(bound_by.values())``.
     """
 
-    bound_by: Mapping[str, Array]
+    bound_by: Mapping[str, Quantity]
     """Resource → time it needs: memory bandwidth, compute, tile load, dependent products."""
-    added: Mapping[str, Array]
+    added: Mapping[str, Quantity]
     """What adds to it → time: kernel launches and vector work, or crossings of the link and transfer on it."""
-    spread: Array | float = 0.0
+    spread: Quantity = 0.0
     """Standard deviation from step to step, because tokens choose experts at random."""
-    wait: Array | float = 0.0
+    wait: Quantity = 0.0
     """What dependent products wait for others on shared tiles (``dependent_wait_ns``); not in ``total``."""
-    total: Array = field(init=False)
+    bound: Quantity = field(init=False)
+    """Time of the resource that needs longest [ns]."""
+    total: Quantity = field(init=False)
     """Time of the group [ns]."""
 
     def __post_init__(self) -> None:
         """Adds up once what is asked for many times."""
-        total = np.asarray(sum(self.added.values(), reduce(np.maximum, self.bound_by.values())))
-        object.__setattr__(self, "total", total)
+        bound = reduce(np.maximum, self.bound_by.values())
+        object.__setattr__(self, "bound", bound)
+        object.__setattr__(self, "total", bound + sum(self.added.values(), 0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,50 +70,59 @@ class StageTime:
     side_by_side: bool
 
     @property
-    def variance(self) -> Array:
+    def variance(self) -> Quantity:
         """Variance of the stage in one layer from step to step [ns²]: of the slowest group, or of all."""
-        shape = np.shape(next(iter(self.groups.values())).total)
-        if not any(np.any(group.spread) for group in self.groups.values()):
-            return np.zeros(shape)
         first, *others = self.groups.values()
         longest, variance = first.total, np.square(first.spread)
         for group in others:
-            if self.side_by_side:
+            if not self.side_by_side:
+                variance = variance + np.square(group.spread)
+            elif is_some(group.spread) or is_some(variance):
                 variance = np.where(group.total > longest, np.square(group.spread), variance)
                 longest = np.maximum(longest, group.total)
-            else:
-                variance = variance + np.square(group.spread)
-        return np.broadcast_to(variance, shape)
+        return variance
 
     @property
-    def total(self) -> Array:
+    def total(self) -> Quantity:
         """Time of the stage in one layer [ns]: the slowest group, or the sum of all."""
-        times = [group.total for group in self.groups.values()]
-        return np.asarray(reduce(np.maximum if self.side_by_side else np.add, times))
+        return self.together([group.total for group in self.groups.values()])
 
     @property
-    def contended_total(self) -> Array:
-        """``total`` with the waits of dependent products on shared tiles [ns]."""
-        times = [group.total + group.wait for group in self.groups.values()]
-        return np.asarray(reduce(np.maximum if self.side_by_side else np.add, times))
+    def wait(self) -> Quantity:
+        """What the waits of dependent products on shared tiles add to the stage in one layer [ns]."""
+        if not any(is_some(group.wait) for group in self.groups.values()):
+            return 0.0
+        return self.together([group.total + group.wait for group in self.groups.values()]) - self.total
+
+    def together(self, times: Sequence[Quantity]) -> Quantity:
+        """Time of groups that work side by side or one after the other."""
+        return reduce(np.maximum if self.side_by_side else np.add, times)
+
+
+def of_step(stages: Sequence[StageTime], number: Callable[[StageTime], Quantity]) -> Quantity:
+    """``Σ multiplicity · number`` over the stages of a step."""
+    total: Quantity = 0.0
+    for stage in stages:
+        total = plus(total, stage.multiplicity, number(stage))
+    return total
 
 
 @dataclass(slots=True, eq=False)
 class _Sums:
     """Running sums of one group in one stage."""
 
-    path: Array
-    compute: Array
-    fetch: Array
-    buffer: Array
-    load: Array
-    spread: Array
-    rest: Array
-    fixed: Array
-    crossing: Array
-    launch: Array
-    link: Array
-    vector: Array
+    path: Quantity = 0.0
+    compute: Quantity = 0.0
+    fetch: Quantity = 0.0
+    buffer: Quantity = 0.0
+    load: Quantity = 0.0
+    spread: Quantity = 0.0
+    rest: Quantity = 0.0
+    fixed: Quantity = 0.0
+    crossing: Quantity = 0.0
+    launch: Quantity = 0.0
+    link: Quantity = 0.0
+    vector: Quantity = 0.0
 
 
 def stage_times(
@@ -152,29 +164,31 @@ def group_times(
     tokens: Array,
 ) -> dict[str, GroupTime]:
     """Time of each group that works in a stage."""
-    nothing = np.broadcast_to(0.0, tokens.shape)
-    sums: dict[str, _Sums] = defaultdict(lambda: _Sums(*(nothing for _ in fields(_Sums))))
+    sums: dict[str, _Sums] = defaultdict(_Sums)
     for entry in entries:
-        cost, group = costs.of(*entry.at), sums[costs.options[entry.option_index].group]
-        visits, active = entry.visits(workload), entry.activations(tokens)
+        name, cost, visits = costs.options[entry.option_index].group, costs.of(*entry.at), entry.visits(workload)
+        group = sums[name]
         group.path = np.maximum(group.path, cost.path_ns)
         group.fixed = np.maximum(group.fixed, cost.fixed_ns)
         group.crossing = np.maximum(group.crossing, cost.crossing_ns)
         group.compute = plus(group.compute, visits, cost.compute_ns_per_visit)
-        group.fetch = plus(group.fetch, active, cost.fetch_ns_per_activation)
         group.buffer = plus(group.buffer, visits, cost.buffer_ns_per_visit)
-        group.buffer = plus(group.buffer, active, cost.held_ns_per_activation)
-        group.launch = plus(group.launch, active, cost.launch_ns_per_activation)
         group.link = plus(group.link, visits, cost.link_ns_per_visit)
         if is_some(cost.host_ns_per_visit):
             sums[costs.host].compute = plus(sums[costs.host].compute, visits, cost.host_ns_per_visit)
+        if costs.is_analog[name]:
+            continue
+        active = entry.activations(tokens)
+        group.fetch = plus(group.fetch, active, cost.fetch_ns_per_activation)
+        group.buffer = plus(group.buffer, active, cost.held_ns_per_activation)
+        group.launch = plus(group.launch, active, cost.launch_ns_per_activation)
     if attention is not None:
         host, unit = sums[costs.host], host_unit(arch)
         host.compute = host.compute + attention.compute_ns
         host.fetch = host.fetch + attention.fetch_ns
         host.fixed = np.maximum(host.fixed, unit.launch_ns)
     if vector is not None:
-        sums[costs.host].vector = vector.ns + np.zeros(tokens.shape)
+        sums[costs.host].vector = vector.ns
     for name, core_load in tile_loads(arch, workload, costs, entries, packed=packed, tokens=tokens).items():
         sums[name].load, sums[name].spread, sums[name].rest = core_load
     return {name: as_group_time(arch, costs, name, group) for name, group in sums.items()}
@@ -187,7 +201,7 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
             f"{name} dependent products": sums.path,
             f"{name} tile load": np.maximum(sums.load, sums.compute),
         }
-        waking = np.broadcast_to(wake_ns(arch.core(name)), sums.fixed.shape)
+        waking = wake_ns(arch.core(name))
         added = {"link latency": sums.fixed - waking, LINK_BANDWIDTH: sums.link}
         added |= {"tile wake-up": waking} if np.any(waking) else {}
         load_binds = sums.load >= np.maximum(sums.path, sums.compute)
@@ -201,8 +215,8 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
     return GroupTime(bound_by, added | {f"{name} {what}": time for what, time in others.items() if is_some(time)})
 
 
-def dependent_wait_ns(*, path_ns: Array, load_ns: Array, rest_ns: Array) -> Array:
-    """Time that dependent products of a block wait for others on shared tiles, beyond ``max(path, load)``, (P,) [ns].
+def dependent_wait_ns(*, path_ns: Quantity, load_ns: Quantity, rest_ns: Quantity) -> Quantity:
+    """Time that dependent products of a block wait for others on shared tiles, beyond ``max(path, load)`` [ns].
 
     ``max(0, load + rest - max(path, load))``: the stage then takes the busiest tile's load and the other products of
     one block in a row (``rest_of_chain_ns``). Argument: a tile idles only while a chain that ends on it has its
@@ -213,4 +227,5 @@ def dependent_wait_ns(*, path_ns: Array, load_ns: Array, rest_ns: Array) -> Arra
     Valid for: products of equal time, first come first served, one micro-batch at a time. The busiest tile is taken to
     hold the most of each of its blocks: a mean within 1 % and 300 random stages within 15 % of a simulation.
     """
-    return np.maximum(0.0, load_ns + rest_ns - np.maximum(path_ns, load_ns))
+    wait: Quantity = np.maximum(0.0, load_ns + rest_ns - np.maximum(path_ns, load_ns))
+    return wait

@@ -72,7 +72,7 @@ class Workload:
         """Distinct block classes, in order of first appearance."""
         return block_classes(self.model)
 
-    @property
+    @cached_property
     def tokens_per_step(self) -> Quantity:
         """Tokens of a step: decode B, prefill B · prompt, generate B · new; of a mix the mean over its steps."""
         if self.mix:
