@@ -50,6 +50,7 @@ def solve_model(
     *,
     start: dict[str, float] | None = None,
     parts: dict[str, int] | None = None,
+    sums: list[list[str]] | None = None,
     time_limit_s: float,
     gap: float,
     seed: int,
@@ -62,7 +63,7 @@ def solve_model(
     """
     begin = time.monotonic()
     answer = Answer(status="failed", bound=None)
-    with written_task(write, {"start": start or {}, "parts": parts or {}, "sweep": []}) as files:
+    with written_task(write, {"start": start or {}, "parts": parts or {}, "sums": sums or [], "sweep": []}) as files:
         for name in (solver,) if solver else installed_solvers():
             left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
             lines, errors = run_until(worker_command(name, *files, left_s, gap, seed), left_s + GRACE_S)
@@ -82,6 +83,7 @@ def solve_sweep(
     sweep: list[Changes],
     *,
     parts: dict[str, int] | None = None,
+    sums: list[list[str]] | None = None,
     time_limit_s: float,
     gap: float,
     seed: int,
@@ -90,7 +92,7 @@ def solve_sweep(
 
     The answers come in the order of the sweep; there are fewer where the time was over.
     """
-    with written_task(write, {"start": {}, "parts": parts or {}, "sweep": sweep}) as files:
+    with written_task(write, {"start": {}, "parts": parts or {}, "sums": sums or [], "sweep": sweep}) as files:
         lines, _ = run_until(worker_command("highs", *files, time_limit_s, gap, seed), time_limit_s + GRACE_S)
     return read_answers(lines, time_limit_s)
 

@@ -171,7 +171,9 @@ def swept(
     name = LIMIT_OF[limited]
     program = build_program(with_limit(problem, limited, max(limits)))
     sweep = [row_changes(program, limited, name, limit) for limit in limits]
-    answers = solve_sweep(program.write, sweep, parts=program.parts(), time_limit_s=time_limit_s, gap=gap, seed=seed)
+    answers = solve_sweep(
+        program.write, sweep, parts=program.parts(), sums=program.sums(), time_limit_s=time_limit_s, gap=gap, seed=seed
+    )
     found = []
     for limit, answer in zip(limits, answers, strict=False):
         own = with_limit(problem, limited, limit)

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -46,6 +46,8 @@ FEASIBLE: Final = 1e-9
 TOLERANCES: Final = ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "mip_feasibility_tolerance")
 WHOLE: Final = 1e-7
 """Distance from a whole number that counts as none."""
+WHOLE_SUM: Final = 1e-6
+"""The same for a sum of integer variables."""
 MARGIN: Final = 1e-9
 """Share of the value that reduced costs must exceed the distance by before a variable is fixed."""
 
@@ -67,6 +69,22 @@ class Model:
         self.integer: Indices = np.array(
             [i for i, kind in enumerate(kinds) if kind == highspy.HighsVarType.kInteger], dtype=np.int64
         )
+        self.sums: tuple[int, ...] = ()
+        """Rows whose left side is a whole number, without sides as long as nothing is known of it."""
+
+    def add_sums(self, sums: Sequence[Sequence[str]]) -> None:
+        """Adds a row without sides for the sum of some integer variables, for each of the sums."""
+        column, first = {name: index for index, name in enumerate(self.names)}, self.highs.getNumRow()
+        for names in sums:
+            columns = np.array([column[name] for name in names], dtype=np.int32)
+            for highs in (self.highs, self.relaxation):
+                highs.addRow(-np.inf, np.inf, len(columns), columns, np.ones(len(columns)))
+        self.sums = tuple(range(first, self.highs.getNumRow()))
+
+    def set_sides(self, row: int, low: float, high: float) -> None:
+        """Sets the sides of a row, in the program and its relaxation."""
+        for highs in (self.highs, self.relaxation):
+            highs.changeRowBounds(row, low, high)
 
     @cached_property
     def row_index(self) -> dict[str, int]:
@@ -76,9 +94,9 @@ class Model:
     def change_rows(self, changes: Mapping[str, tuple[float | None, float | None]]) -> None:
         """Sets the sides of rows; None: none."""
         for name, (low, high) in changes.items():
-            sides = (-np.inf if low is None else low, np.inf if high is None else high)
-            for highs in (self.highs, self.relaxation):
-                highs.changeRowBounds(self.row_index[name], *sides)
+            self.set_sides(self.row_index[name], -np.inf if low is None else low, np.inf if high is None else high)
+        for row in self.sums:
+            self.set_sides(row, -np.inf, np.inf)
 
     def value_of(self, values: Array) -> float:
         """The objective of values, by multiplication.
@@ -96,6 +114,7 @@ def loaded_model(task: Task) -> Model:
     program.integrality_ = []
     relaxation.passModel(program)
     model = Model(highs, relaxation)
+    model.add_sums(task.sums)
     for name in TOLERANCES if len(model.integer) <= SMALL else ():
         highs.setOptionValue(name, FEASIBLE)
         relaxation.setOptionValue(name, FEASIBLE)
@@ -160,13 +179,49 @@ class Search:
 
     def relax(self) -> str:
         """Solves the relaxation; its status."""
-        relaxation = self.model.relaxation
-        relaxation.setOptionValue("time_limit", self.left_s())
-        relaxation.run()
-        status = status_of(relaxation)
+        status = self.solve_relaxation()
         if status == "optimal":
-            self.least = self.bound = self.model.value_of(np.array(relaxation.getSolution().col_value))
+            self.least = self.bound = self.relaxed_value()
+            for row in self.model.sums:
+                self.round_sum(row)
         return status
+
+    def solve_relaxation(self) -> str:
+        """Solves the relaxation from its last basis; its status.
+
+        HiGHS counts the time limit of a program without integer variables from its first run on.
+        """
+        relaxation = self.model.relaxation
+        relaxation.setOptionValue("time_limit", relaxation.getRunTime() + self.left_s())
+        relaxation.run()
+        return status_of(relaxation)
+
+    def relaxed_value(self) -> float:
+        """Value of the relaxation's solution."""
+        return self.model.value_of(np.array(self.model.relaxation.getSolution().col_value))
+
+    def round_sum(self, row: int) -> None:
+        """Holds a sum of integer variables, which the relaxation breaks, on the side where there are solutions.
+
+        A split (W. Cook, R. Kannan, A. Schrijver, Math. Prog. 47 (1990) 155): no more than ⌊s⌋ or no less than ⌈s⌉.
+        Where a limit leaves one side without a solution, the other one holds; else the lower of the two is a bound.
+        """
+        model = self.model
+        value = float(np.array(model.relaxation.getSolution().row_value)[row])
+        if abs(value - round(value)) <= WHOLE_SUM or self.is_over():
+            return
+        least = {}
+        for side in ((-np.inf, float(np.floor(value))), (float(np.ceil(value)), np.inf)):
+            model.relaxation.changeRowBounds(row, *side)
+            status = self.solve_relaxation()
+            if status == "optimal":
+                least[side] = self.relaxed_value()
+            elif status != "infeasible":
+                least[side] = self.bound
+        self.bound = max(self.bound, min(least.values(), default=self.bound))
+        model.set_sides(row, *(next(iter(least)) if len(least) == 1 else (-np.inf, np.inf)))
+        if self.solve_relaxation() == "optimal":
+            self.least = max(self.least, self.relaxed_value())
 
     def run(self, status: str) -> str:
         """Solves the program after its relaxation; how that ended."""

@@ -131,6 +131,14 @@ class Program:
         found |= {v.name: stage for (stage, _, _), v in self.use.items()}
         return found | self.stage_of
 
+    def sums(self) -> list[list[str]]:
+        """Counts of alike blocks of one class under one option, of which a limit often sees no more than their sum."""
+        found: dict[tuple[int, int], list[str]] = {}
+        for (p, o), variable in self.count.items():
+            if self.pools[p].size > 1 and o != int(self.pools[p].options[-1]):
+                found.setdefault((int(self.instance.block_class[self.first_block(p)]), o), []).append(variable.name)
+        return [names for names in found.values() if len(names) > 1]
+
     def write(self, file: Path) -> None:
         """Writes the model as an MPS file."""
         self.model.writeMPS(str(file))

@@ -203,7 +203,13 @@ def searched(
             left_s = max(time_limit_s - (time.monotonic() - begin), 0.1)
             start = program.start(best.choice) if best else None
             answer = solve_model(
-                program.write, start=start, parts=program.parts(), time_limit_s=left_s, gap=gap, seed=seed
+                program.write,
+                start=start,
+                parts=program.parts(),
+                sums=program.sums(),
+                time_limit_s=left_s,
+                gap=gap,
+                seed=seed,
             )
         if answer.bound is not None and tightened is limits:
             bound = max(bound, program.bound(answer.bound))
@@ -237,7 +243,9 @@ def with_swaps(problem: MappingProblem, *, time_limit_s: float, seed: int) -> tu
     begin, program = time.monotonic(), build_program(problem)
     if not program.pools:
         return None, float("-inf")
-    answer = solve_model(program.write, parts=program.parts(), time_limit_s=time_limit_s, gap=COARSE, seed=seed)
+    answer = solve_model(
+        program.write, parts=program.parts(), sums=program.sums(), time_limit_s=time_limit_s, gap=COARSE, seed=seed
+    )
     bound = float("-inf") if answer.bound is None else program.bound(answer.bound)
     choice = program.choice(answer.values) if answer.values else None
     if choice is None or not keeps_limits(problem.instance, choice, problem.limits):

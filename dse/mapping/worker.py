@@ -28,6 +28,8 @@ class Task:
     seed: int
     parts: dict[str, int] = field(default_factory=dict)
     """Variable → the part of the program it belongs to, where it falls into parts but for a few rows."""
+    sums: list[list[str]] = field(default_factory=list)
+    """Integer variables whose sum is often all that a limit sees of them."""
     sweep: list[dict[str, tuple[float | None, float | None]]] = field(default_factory=list)
     """Row → its sides, for one solution after the other; empty: one solution with the model as it is."""
 
@@ -40,6 +42,7 @@ def read_task(arguments: list[str]) -> Task:
         model=model,
         start=hints["start"],
         parts=hints["parts"],
+        sums=hints["sums"],
         sweep=hints["sweep"],
         time_limit_s=float(time_limit_s),
         gap=float(gap),

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from dse.cost.table import cost_table
 from dse.errors import InfeasibleError, SpecError
 from dse.mapping.checks import keeps_limits
 from dse.mapping.front import MappingFront, mapping_front
@@ -15,6 +16,8 @@ from dse.mapping.objective import metric_values
 from dse.mapping.problem import MappingProblem, mapping_problem
 from dse.sensitivity.options import option_scores
 from dse.sensitivity.score import score_blocks
+from dse.spec.load import load_architecture
+from dse.workload.build import load_workload
 
 from .toy import make_arch, make_costs, make_workload
 
@@ -91,3 +94,19 @@ def test_an_infeasible_problem_has_no_front() -> None:
 def test_what_is_no_front_is_refused(metrics: tuple[str, str], n_points: int, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         front_of(toy_problem(), metrics, n_points)
+
+
+def test_a_front_of_alike_experts_is_exact() -> None:
+    # uniform routing: energy sees only how many experts are digital, so that each point has the best scores exactly
+    arch, workload = load_architecture("server_pcm3d"), load_workload("olmoe")
+    scores = score_blocks(workload)
+    costs, options = cost_table(arch, workload), option_scores(scores, workload, arch)
+    problem = mapping_problem(costs, options, workload, arch, goal=single("energy"))
+    front = mapping_front(problem, ("sensitivity", "energy"), n_points=8, time_limit_s=60, gap=1e-3, seed=0)
+    experts = np.sort(scores["score"].to_numpy()[scores["block"].str.contains("experts").to_numpy()])
+    assert len(front.points) == 8
+    for point in front.points:
+        assert point.gap <= 1e-5
+        n_digital = int((~problem.instance.is_analog[point.choice] & problem.instance.is_expert).sum())
+        # closed form: the experts of the largest scores are digital
+        assert point.values["sensitivity"] == pytest.approx(experts[: len(experts) - n_digital].sum(), rel=1e-4)
