@@ -6,7 +6,8 @@ import sys
 from functools import partial
 from typing import TextIO
 
-from dse.mapping.highs_search import Search, loaded_model
+from dse.mapping.highs_model import loaded_model
+from dse.mapping.highs_search import Search
 from dse.mapping.worker import Task, open_answers, read_task, say
 
 
