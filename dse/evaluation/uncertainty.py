@@ -209,8 +209,9 @@ def metric_table(
     arch: Architecture, workload: Workload, mapping: Mapping, values: MappingABC[str, Array], n_rows: int
 ) -> pd.DataFrame:
     """One row per design point, one column per metric."""
-    batch = np.full(n_rows, float(workload.scenario.batch))
-    evaluation = evaluate_with(arch, workload, mapping, {"scenario.batch": batch, **values})
+    batch_path = f"scenario.{workload.mix[0].name}.batch" if workload.mix else "scenario.batch"
+    every_row = {batch_path: np.full(n_rows, float(workload.scenario.batch))}
+    evaluation = evaluate_with(arch, workload, mapping, every_row | dict(values))
     found = {m: np.asarray(getattr(evaluation, m), np.float64) for m in METRICS}
     return pd.DataFrame({metric: np.broadcast_to(value, (n_rows,)) for metric, value in found.items()})
 

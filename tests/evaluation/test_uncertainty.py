@@ -73,6 +73,20 @@ def test_no_spread_gives_no_interval(server):
     assert found.tornado.empty
 
 
+def test_a_mix_of_scenarios_has_intervals_and_a_tornado_too(server):
+    arch, workload, mapping = server
+    mix = [
+        {"phase": "decode", "batch": 4, "weight": 3},
+        {"phase": "prefill", "batch": 1, "prompt_tokens": 64},
+    ]
+    mixed = load_workload("olmoe", {"scenario": mix})
+    found = uncertainty(arch, mixed, mapping, n_samples=64)
+    assert found.nominal["tokens_per_s"] == pytest.approx(evaluate(arch, mixed, mapping).tokens_per_s, rel=1e-12)
+    low, high = found.interval("energy_pj_per_token")
+    assert low < found.nominal["energy_pj_per_token"] < high
+    assert not found.tornado.empty
+
+
 def test_the_ends_hold_the_interval_and_the_nominal_value(server):
     found = uncertainty(*server)
     for metric in METRICS:
