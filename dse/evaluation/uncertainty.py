@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingABC
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, get_args
 
@@ -18,7 +18,7 @@ from dse.evaluation.influence import ROUNDING, Influence, evaluate_with, influen
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.quantity import Number
-from dse.spec.values import number_at
+from dse.spec.values import flat_values, number_at
 from dse.units import at_point
 from dse.workload.build import Workload, is_of_workload
 
@@ -53,6 +53,8 @@ class Uncertainty:
     without_spread: tuple[str, ...]
     """Inputs that change a metric, are assumed or name no evidence, and state no spread: held fixed, so that intervals
     are too narrow; those that change a metric most first."""
+    not_sampled: tuple[str, ...]
+    """Inputs that state a spread and take one value for all samples, such as those of the routing: held fixed too."""
     samples: pd.DataFrame
     """One row per sample, one column per metric."""
     nominal: MappingABC[str, float]
@@ -86,7 +88,8 @@ class Uncertainty:
         }  # fmt: skip
         origin = {
             "n_samples": len(self.samples), "inputs": [spread_document(s) for s in self.spreads],
-            "assumed_without_spread": list(self.without_spread), "tornado": self.tornado.to_dict(orient="records"),
+            "assumed_without_spread": list(self.without_spread), "spread_not_sampled": list(self.not_sampled),
+            "tornado": self.tornado.to_dict(orient="records"),
         }  # fmt: skip
         return {"uncertainty": metrics, "uncertainty_from": origin}
 
@@ -129,6 +132,7 @@ def uncertainty(
     return Uncertainty(
         spreads=spreads,
         without_spread=unstated,
+        not_sampled=tuple(unsampled_spreads(workload)),
         samples=table.iloc[1 + n_singles :].reset_index(drop=True),
         nominal=nominal,
         extremes=extremes(arch, workload, mapping, spreads, singles),
@@ -162,6 +166,14 @@ def stated_spreads(
         low, high = within(bounds, np.array([nominal / factor, nominal * factor])).tolist()
         spreads.append(Spread(path, nominal, origin.spread_fraction, low, high, bounds))
     return tuple(spreads), tuple(sorted(unstated, key=lambda path: -effect[path]))
+
+
+def unsampled_spreads(workload: Workload) -> Iterator[str]:
+    """Numbers of the routing that state a spread: another routing is another set of visits, evaluated by itself."""
+    for path, value in flat_values(workload, roots=("routing",)).items():
+        origin = workload.provenance.get(path)
+        if isinstance(value, float) and origin is not None and origin.spread_fraction:
+            yield path
 
 
 def effects(found: Influence) -> dict[str, float]:

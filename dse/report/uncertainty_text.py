@@ -42,6 +42,9 @@ def uncertainty_text(found: Uncertainty) -> str:
                 f"held fixed, so that intervals are too narrow: assumed or of no evidence, without a spread: {held}"
             )
         )
+    if found.not_sampled:
+        paths = ", ".join(found.not_sampled)
+        lines.append(wrapped(f"held fixed although a spread is stated (`dse whatif --set` evaluates others): {paths}"))
     return "\n".join(lines)
 
 

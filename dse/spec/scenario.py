@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag
 
 from dse.spec.model import Model
 from dse.spec.quantity import CONFIG, Count, NonNegative, Number, Positive, Whole
-from dse.units import Precision, Quantity
+from dse.units import Precision
 
 NumberFormat: TypeAlias = Literal["float32", "as_stored"]
 
@@ -87,14 +87,14 @@ class Routing:
     file: str | None = None
     """CSV ``layer,expert,probability`` (``measured``: visits per token, which add up to top_k in each layer, or shares
     that add up to 1) or ``token,layer,expert`` (``trace``: one row per choice)."""
-    zipf_exponent: NonNegative = 0.0
+    zipf_exponent: Annotated[float, Number(ge=0)] = 0.0
     """Exponent s of popularity ∝ rank^-s (``zipf`` only)."""
     seed: Annotated[int, Number(ge=0, integer=True)] = 0
     """Seed of the order in which experts are ranked, one order per layer (``zipf`` only)."""
-    correlation: Annotated[Quantity, Number(ge=0, le=1)] = 0.0
+    correlation: Annotated[float, Number(ge=0, le=1)] = 0.0
     """Probability that a token follows one choice of the whole batch instead of its own: 0 independent, 1 all tokens
     of a step use the same experts (not with ``trace``, whose tokens are as correlated as they are)."""
-    norm_load_rank_correlation: Annotated[Quantity, Number(ge=-1, le=1)] = 0.0
+    norm_load_rank_correlation: Annotated[float, Number(ge=-1, le=1)] = 0.0
     """Expected rank correlation of an expert's load and its score within a layer (``zipf`` only): 1 the highest
     scores are the busiest, 0 unrelated."""
 

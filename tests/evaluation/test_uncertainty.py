@@ -8,6 +8,7 @@ from dse.cost.band import AT_A_POINT, UNCALIBRATED, band_factor
 from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.tile import tile_of
 from dse.evaluation.uncertainty import METRICS
+from dse.report.uncertainty_text import uncertainty_text
 
 
 def design(architecture="server_pcm3d_lumped", workload="olmoe", fraction=0.25, overrides=None):
@@ -152,6 +153,15 @@ def test_what_no_calibration_point_states_has_the_band_of_an_uncalibrated_core()
     assert band_factor(core, "area") == UNCALIBRATED
     assert band_factor(core, "time") == AT_A_POINT
     assert band_factor(core, "time", 128, 128) > AT_A_POINT
+
+
+def test_a_spread_that_is_not_sampled_is_named():
+    routing = {"routing.zipf_exponent": {"value": 0.8, "evidence": "assumed", "spread_fraction": 0.5}}
+    arch, workload = load_architecture("server_pcm3d_lumped"), load_workload("olmoe_zipf", routing)
+    found = uncertainty(arch, workload, design(workload="olmoe_zipf")[2], n_samples=8)
+    assert found.not_sampled == ("routing.zipf_exponent",)
+    said = " ".join(uncertainty_text(found).split())
+    assert "held fixed although a spread is stated (`dse whatif --set` evaluates others): routing.zipf_exponent" in said
 
 
 def test_inputs_that_name_no_evidence_are_held_fixed_and_named_too(server):
