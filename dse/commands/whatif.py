@@ -11,7 +11,8 @@ from dse.commands.explore import axes_of
 from dse.commands.inputs import Pair, chosen_mapping
 from dse.commands.output import emit, tell, writing
 from dse.errors import SpecError
-from dse.evaluation.uncertainty import METRICS, Uncertainty, uncertainty
+from dse.evaluation.spreads import METRICS
+from dse.evaluation.uncertainty import Uncertainty, uncertainty
 from dse.exploration.whatif import Mapper, require_effects, what_if
 from dse.mapping.model import Mapping
 from dse.report.text import title_text, wrapped

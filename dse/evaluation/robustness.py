@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from dse.cost.table import CostTable, cost_table
 from dse.errors import InfeasibleError, SpecError, TimeLimitError
 from dse.evaluation.influence import influence
-from dse.evaluation.uncertainty import SIGMAS, Spread, sampled_values, stated_spreads
+from dse.evaluation.spreads import Spread, spreads_of
+from dse.evaluation.uncertainty import SIGMAS, sampled_values
 from dse.mapping.goal import Goal
 from dse.mapping.limits import MappingLimits
 from dse.mapping.model import Mapping
@@ -105,9 +106,8 @@ def choice_robustness(
     if n_samples < 2 or score_spread < 0:
         raise SpecError(f"robustness needs 2 or more samples and a spread >= 0 (got {n_samples}, {score_spread:g})")
     begin = time.monotonic()
-    spreads = tuple(
-        s for s in stated_spreads(arch, workload, influence(arch, workload, mapping))[0] if not is_of_workload(s.path)
-    )
+    stated = spreads_of(arch, workload, influence(arch, workload, mapping)).sampled
+    spreads = tuple(spread for spread in stated if not is_of_workload(spread.path))
     values = {path: drawn[-n_samples:] for path, drawn in sampled_values(spreads, n_samples, seed).items()}
     costs = sampled_costs(arch, workload, values, n_samples)
     generator = np.random.default_rng([seed, 1])

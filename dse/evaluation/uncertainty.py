@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
 from collections.abc import Mapping as MappingABC
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from dse.cost.band import Banded, band_factor
-from dse.cost.tile import tile_of
-from dse.evaluation.influence import ROUNDING, Influence, evaluate_with, influence, origin_at
+from dse.errors import SpecError
+from dse.evaluation.influence import ROUNDING, evaluate_with, influence
+from dse.evaluation.spreads import METRICS, Spread, spread_document, spreads_of, within
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
-from dse.spec.quantity import Number
-from dse.spec.values import flat_values, number_at
-from dse.units import at_point
-from dse.workload.build import Workload, is_of_workload
+from dse.workload.build import Workload
 
 # n uncertain inputs, S samples; design points: 1 nominal, 2 n one at a time, S samples
 
 Array = NDArray[np.float64]
-METRICS: Final = (
-    "energy_pj_per_token", "latency_ns_per_step", "tokens_per_s", "tokens_per_j", "power_mw", "area_mm2",
-)  # fmt: skip
 SIGMAS: Final = 1.959963984540054
 """Standard deviations of a normal law that hold 95 % of it."""
 INTERVAL: Final = (0.025, 0.975)
-
-
-class Spread(NamedTuple):
-    """An input and how far it may be off."""
-
-    path: str
-    nominal: float
-    spread_fraction: float
-    low: float
-    high: float
-    bounds: Number | None = None
+ROUNDS: Final = 2
+"""Times that every input is tried at its other end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -49,7 +35,9 @@ class Uncertainty:
     """Metrics under the stated spreads of all inputs."""
 
     spreads: tuple[Spread, ...]
-    """Inputs that vary."""
+    """Inputs that vary, whether they move a metric or not."""
+    n_refused: int
+    """Samples left out, because their values contradict a rule between values."""
     without_spread: tuple[str, ...]
     """Inputs that change a metric, are assumed or name no evidence, and state no spread: held fixed, so that intervals
     are too narrow; those that change a metric most first."""
@@ -87,7 +75,8 @@ class Uncertainty:
             for row in self.summary().to_dict(orient="records")
         }  # fmt: skip
         origin = {
-            "n_samples": len(self.samples), "inputs": [spread_document(s) for s in self.spreads],
+            "n_samples": len(self.samples), "n_refused": self.n_refused,
+            "inputs": [spread_document(s) for s in self.spreads],
             "assumed_without_spread": list(self.without_spread), "spread_not_sampled": list(self.not_sampled),
             "tornado": self.tornado.to_dict(orient="records"),
         }  # fmt: skip
@@ -95,11 +84,6 @@ class Uncertainty:
 
     def _repr_html_(self) -> str:
         return str(self.summary().to_html(index=False))
-
-
-def spread_document(spread: Spread) -> dict[str, Any]:
-    """A spread as a JSON object."""
-    return {name: getattr(spread, name) for name in ("path", "nominal", "spread_fraction", "low", "high")}
 
 
 def uncertainty(
@@ -110,7 +94,8 @@ def uncertainty(
     An input x of spread s is drawn, in equal strata, from a log-normal law with 95 % between ``x / (1 + s)`` and
     ``x · (1 + s)``, and kept within the bounds of its field; the mapping stays. One path is one draw wherever it is
     used, so that what shares an input moves together. Low and high put every input at the end of its spread that
-    lowers or raises the metric by itself: bounds that are reached only if all inputs are off the same way.
+    lowers or raises the metric: bounds that are reached only if all inputs are off the same way. Samples that break a
+    rule between values (a tile that draws less while on than while off) are left out and counted.
 
     Args:
         arch: architecture of one design.
@@ -122,76 +107,23 @@ def uncertainty(
     Raises:
         SpecError: several design points, or a mapping of something else.
     """
-    found = influence(arch, workload, mapping)
-    spreads, unstated = stated_spreads(arch, workload, found)
+    spreads, unstated, not_sampled = spreads_of(arch, workload, influence(arch, workload, mapping))
     values = sampled_values(spreads, n_samples, seed)
     n_singles = 2 * len(spreads)
     table = metric_table(arch, workload, mapping, values, 1 + n_singles + n_samples)
-    singles = table.iloc[1 : 1 + n_singles]
     nominal = {metric: float(table[metric].iloc[0]) for metric in METRICS}
+    samples = table.iloc[1 + n_singles :].dropna().reset_index(drop=True)
+    alone = table.iloc[: 1 + n_singles].fillna(nominal)
     return Uncertainty(
         spreads=spreads,
         without_spread=unstated,
-        not_sampled=tuple(unsampled_spreads(workload)),
-        samples=table.iloc[1 + n_singles :].reset_index(drop=True),
+        not_sampled=not_sampled,
+        n_refused=n_samples - len(samples),
+        samples=samples,
         nominal=nominal,
-        extremes=extremes(arch, workload, mapping, spreads, singles),
-        tornado=tornado_frame(spreads, singles, nominal),
+        extremes=extremes(arch, workload, mapping, spreads, alone),
+        tornado=tornado_frame(spreads, alone.iloc[1:], nominal),
     )
-
-
-def stated_spreads(
-    arch: Architecture, workload: Workload, found: Influence
-) -> tuple[tuple[Spread, ...], tuple[str, ...]]:
-    """Every input that changes a metric and states a spread; and those that are assumed and state none.
-
-    What is run and how many of a part there are is a choice, not an assumption that may be off.
-
-    The ends of a spread are kept inside the bounds of the field.
-    """
-    spreads, unstated = model_bands(arch), []
-    bands = {spread.path for spread in spreads}
-    effect = effects(found)
-    for path, nominal, _ in found.changes:
-        origin = origin_at(arch, workload, path)
-        if origin is None or path not in effect or path in bands:
-            continue
-        bounds = number_at(workload if is_of_workload(path) else arch, path)
-        if not origin.spread_fraction:
-            is_choice = is_of_workload(path) or (bounds is not None and bounds.integer)
-            if origin.evidence in (None, "assumed") and not is_choice:
-                unstated.append(path)
-            continue
-        factor = 1 + origin.spread_fraction
-        low, high = within(bounds, np.array([nominal / factor, nominal * factor])).tolist()
-        spreads.append(Spread(path, nominal, origin.spread_fraction, low, high, bounds))
-    return tuple(spreads), tuple(sorted(unstated, key=lambda path: -effect[path]))
-
-
-def unsampled_spreads(workload: Workload) -> Iterator[str]:
-    """Numbers of the routing that state a spread: another routing is another set of visits, evaluated by itself."""
-    for path, value in flat_values(workload, roots=("routing",)).items():
-        origin = workload.provenance.get(path)
-        if isinstance(value, float) and origin is not None and origin.spread_fraction:
-            yield path
-
-
-def effects(found: Influence) -> dict[str, float]:
-    """Input that changes a metric → the largest size of its elasticities."""
-    largest: dict[str, float] = {}
-    for metric in METRICS:
-        for path, elasticity in found.elasticities(getattr(found.evaluation, metric)).items():
-            largest[path] = max(largest.get(path, 0.0), round(abs(elasticity), 6))
-    return largest
-
-
-def within(bounds: Number | None, values: Array) -> Array:
-    """Values kept within the bounds of a field, whole where it counts."""
-    if bounds is None:
-        return values
-    kept = np.rint(values) if bounds.integer else values
-    lowest = bounds.ge if bounds.gt is None else (1.0 if bounds.integer else None)
-    return np.asarray(np.clip(kept, lowest, bounds.le))
 
 
 def sampled_values(spreads: Sequence[Spread], n_samples: int, seed: int) -> dict[str, Array]:
@@ -220,40 +152,63 @@ def stratified_normals(generator: np.random.Generator, n_samples: int) -> Array:
 def metric_table(
     arch: Architecture, workload: Workload, mapping: Mapping, values: MappingABC[str, Array], n_rows: int
 ) -> pd.DataFrame:
-    """One row per design point, one column per metric."""
+    """One row per design point, one column per metric; NaN where values contradict a rule between values."""
     batch_path = f"scenario.{workload.mix[0].name}.batch" if workload.mix else "scenario.batch"
-    every_row = {batch_path: np.full(n_rows, float(workload.scenario.batch))}
-    evaluation = evaluate_with(arch, workload, mapping, every_row | dict(values))
+    every_row = {batch_path: np.full(n_rows, float(workload.scenario.batch))} | dict(values)
+    try:
+        evaluation = evaluate_with(arch, workload, mapping, every_row)
+    except SpecError:
+        if n_rows == 1:
+            return pd.DataFrame(math.nan, index=[0], columns=list(METRICS))
+        halves = [{path: array[part] for path, array in every_row.items()} for part in halves_of(n_rows)]
+        tables = [metric_table(arch, workload, mapping, half, len(half[batch_path])) for half in halves]
+        return pd.concat(tables, ignore_index=True)
     found = {m: np.asarray(getattr(evaluation, m), np.float64) for m in METRICS}
     return pd.DataFrame({metric: np.broadcast_to(value, (n_rows,)) for metric, value in found.items()})
 
 
-def model_bands(arch: Architecture) -> list[Spread]:
-    """The bands of each core that is costed by components: factors on its energy, its time and its area."""
-    found = []
-    for core in arch.analog_cores:
-        for quantity in get_args(Banded):
-            factor = at_point(band_factor(core, quantity))
-            path = f"analog_cores.{core.name}.cost.{quantity}_factor"
-            if factor > 1 and (quantity != "area" or sum(tile_of(core).area_parts_mm2().values(), 0.0) > 0):
-                nominal = at_point(getattr(core.cost, f"{quantity}_factor"))
-                found.append(Spread(path, nominal, factor - 1, nominal / factor, nominal * factor))
-    return found
+def halves_of(n_rows: int) -> tuple[slice, slice]:
+    """The first and the second half of some rows."""
+    return slice(0, n_rows // 2), slice(n_rows // 2, n_rows)
 
 
 def extremes(
-    arch: Architecture, workload: Workload, mapping: Mapping, spreads: Sequence[Spread], singles: pd.DataFrame
+    arch: Architecture,
+    workload: Workload,
+    mapping: Mapping,
+    spreads: Sequence[Spread],
+    table: pd.DataFrame,
 ) -> dict[str, tuple[float, float]]:
-    """Metric → its value with every input at its lowering end, and at its raising end."""
+    """Metric → its lowest and highest value that is found with every input at an end of its spread.
+
+    An input starts at the end that lowers or raises the metric by itself. One whose effect another hides shows its
+    direction only once that one is off too, so each input is then tried at both ends beside the others. ``table`` has
+    the nominal design and each input by itself at its low and at its high end.
+    """
     low, high = np.array([s.low for s in spreads]), np.array([s.high for s in spreads])
-    rows = []
-    for metric in METRICS:
-        pairs = singles[metric].to_numpy().reshape(len(spreads), 2)
-        rises = pairs[:, 1] >= pairs[:, 0]
-        rows += [np.where(rises, low, high), np.where(rises, high, low)]
-    values = {spread.path: np.array([row[i] for row in rows]) for i, spread in enumerate(spreads)}
-    table = metric_table(arch, workload, mapping, values, len(rows))
-    return {m: (float(table[m].iloc[2 * i]), float(table[m].iloc[2 * i + 1])) for i, m in enumerate(METRICS)}
+    singles = table.iloc[1 : 1 + 2 * len(spreads)]
+    pairs = {metric: singles[metric].to_numpy().reshape(len(spreads), 2) for metric in METRICS}
+    nominal = table.iloc[0].to_dict()
+    at_high = np.array([(pairs[m][:, 1] >= pairs[m][:, 0]) == is_upper for m in METRICS for is_upper in (False, True)])
+    best: dict[str, tuple[float, float]] = {}
+    for _ in range(ROUNDS):
+        tried = np.array([at_high[row] ^ flip for row in range(len(at_high)) for flip in flips(len(spreads))])
+        points = np.where(tried, high, low)
+        values = {spread.path: points[:, i] for i, spread in enumerate(spreads)}
+        ends = metric_table(arch, workload, mapping, values, len(tried))
+        for row, (metric, is_upper) in enumerate((m, upper) for m in METRICS for upper in (False, True)):
+            found = ends[metric].to_numpy()[row * (1 + len(spreads)) : (row + 1) * (1 + len(spreads))]
+            found = np.where(np.isnan(found), nominal[metric], found)
+            gain = (found - found[0]) * (1 if is_upper else -1)
+            at_high[row] ^= gain[1:] > ROUNDING * abs(found[0])
+            lowest, highest = best.get(metric, (nominal[metric], nominal[metric]))
+            best[metric] = (min(lowest, *found), max(highest, *found))
+    return best
+
+
+def flips(n: int) -> NDArray[np.bool_]:
+    """(1 + n, n): which inputs are put at their other end, none and then each by itself."""
+    return np.vstack([np.zeros((1, n), dtype=bool), np.eye(n, dtype=bool)])
 
 
 def tornado_frame(spreads: Sequence[Spread], singles: pd.DataFrame, nominal: MappingABC[str, float]) -> pd.DataFrame:

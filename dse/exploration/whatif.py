@@ -11,7 +11,7 @@ import pandas as pd
 from dse.errors import DseError, InfeasibleError, Problem, SpecError
 from dse.evaluation.limits import check_limits
 from dse.evaluation.points import design_with, evaluate_points
-from dse.evaluation.uncertainty import METRICS
+from dse.evaluation.spreads import METRICS
 from dse.exploration.accuracy import is_noise_path
 from dse.exploration.effect import TOLERANCE, cost_remark, useful_paths
 from dse.exploration.points import DIGITAL_FRACTION, Value

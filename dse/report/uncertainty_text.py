@@ -29,9 +29,10 @@ def uncertainty_text(found: Uncertainty) -> str:
         ]
         for row in found.summary().to_dict(orient="records")
     ]
+    left_out = f" ({found.n_refused} more left out, whose values contradict each other)" if found.n_refused else ""
     said = (
-        f"from the stated spreads of {len(found.spreads)} inputs, {len(found.samples)} samples; at most: every input "
-        "at the end of its spread that lowers, or raises, the metric"
+        f"from the stated spreads of {len(found.spreads)} inputs, {len(found.samples)} samples{left_out}; at most: "
+        "every input at the end of its spread that lowers, or raises, the metric"
     )
     lines = [align(rows, ["uncertainty", "nominal [95 % interval]", "at most"], right=()), wrapped(said)]
     if found.without_spread:

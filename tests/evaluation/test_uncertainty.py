@@ -7,7 +7,7 @@ from dse import evaluate, load_architecture, load_workload, rule_mapping, score_
 from dse.cost.band import AT_A_POINT, UNCALIBRATED, band_factor
 from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.tile import tile_of
-from dse.evaluation.uncertainty import METRICS
+from dse.evaluation.spreads import METRICS
 from dse.report.uncertainty_text import uncertainty_text
 
 
@@ -75,7 +75,7 @@ def test_no_spread_gives_no_interval(server):
 
 
 def test_a_mix_of_scenarios_has_intervals_and_a_tornado_too(server):
-    arch, workload, mapping = server
+    arch, _, mapping = server
     mix = [
         {"phase": "decode", "batch": 4, "weight": 3},
         {"phase": "prefill", "batch": 1, "prompt_tokens": 64},
@@ -94,6 +94,39 @@ def test_the_ends_hold_the_interval_and_the_nominal_value(server):
         low, high = found.extremes[metric]
         assert low <= found.nominal[metric] <= high
         assert found.samples[metric].between(0, np.inf).all()
+
+
+def test_an_input_that_another_hides_counts_where_the_other_may_be_off_too():
+    # by hand: reading takes longer than computing, so computing alone at either end of its spread changes
+    # nothing; with a memory a thousand times as fast it is what the step waits for
+    launches = {"digital_units.gpu.launch_ns": 0, "digital_units.gpu.vector.launch_ns": 0}
+    arch, workload = load_architecture("h200_fp8", launches), load_workload("olmoe_batch1")
+    mapping = rule_mapping(arch, workload, score_blocks(workload), rule="all_digital", digital_fraction=1.0)
+    compute, memory = "digital_units.gpu.peak_ops_per_ns.fp16", "memories.hbm.bandwidth_bytes_per_ns"
+    one, both = (
+        uncertainty(with_spreads(arch, spreads), workload, mapping, n_samples=256)
+        for spreads in ({memory: 999.0}, {memory: 999.0, compute: 9.0})
+    )
+    assert [spread.path for spread in both.spreads] == [compute, memory]
+    assert set(both.tornado[both.tornado["metric"] == "latency_ns_per_step"]["path"]) == {memory}
+    fast_memory = evaluate(arch.with_values({memory: 4.8e6}), workload, mapping)
+    all_fast = evaluate(arch.with_values({memory: 4.8e6, compute: 9.89e6}), workload, mapping)
+    assert one.extremes["latency_ns_per_step"][0] == pytest.approx(fast_memory.latency_ns_per_step)
+    assert both.extremes["latency_ns_per_step"][0] == pytest.approx(all_fast.latency_ns_per_step)
+    assert all_fast.latency_ns_per_step < 0.5 * fast_memory.latency_ns_per_step
+
+
+def test_samples_whose_values_contradict_each_other_are_left_out_and_counted():
+    idle = {"on_mw": {"value": 0.2, "evidence": "assumed", "spread_fraction": 0.8}, "gated_mw": 0.1}
+    gated = idle | {"gating": "per_layer", "wake_ns": 1, "wake_pj": 1}
+    found = uncertainty(*design("server_pcm3d_lumped", overrides={"analog_cores.pcm.idle": gated}), n_samples=400)
+    # by hand: ln(0.1/0.2) is 2.31 of ln(1.8)/1.96, so a share of 0.0104 of the samples is below what a tile draws off
+    assert found.n_refused == 4
+    assert len(found.samples) == 396
+    assert "396 samples (4 more left out" in " ".join(uncertainty_text(found).split())
+    for metric in METRICS:
+        low, high = found.extremes[metric]
+        assert low <= found.nominal[metric] <= high
 
 
 def test_the_same_seed_draws_the_same_and_another_does_not(server):

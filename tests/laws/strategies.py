@@ -275,7 +275,7 @@ def scenarios(draw):
 
 @st.composite
 def workloads(draw, uniform=False):
-    routing = {"kind": "uniform"}
+    routing = {"kind": "uniform", "correlation": draw(st.sampled_from([0, 0, 0.3, 1.0]))}
     if not uniform and draw(st.booleans()):
         routing = {"kind": "zipf", "zipf_exponent": draw(number(0.1, 2)), "seed": draw(st.integers(0, 3))}
     return {

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from dse.evaluation.explain import METRICS, explain_design
-from dse.evaluation.uncertainty import METRICS as SAMPLED
+from dse.evaluation.spreads import METRICS as SAMPLED
 from dse.evaluation.uncertainty import uncertainty
 
 from .strategies import designs, law
