@@ -205,7 +205,7 @@ def digital_unit(draw, index, die):
 @st.composite
 def architectures(draw):
     n_analog, n_digital = draw(st.integers(0, 2)), draw(st.integers(1, 2))
-    is_apart = draw(st.booleans())
+    is_apart = n_analog > 0 and draw(st.booleans())
     home = "analog" if is_apart else "digital"
     dies = [("digital", 1), *([("analog", draw(st.integers(1, 3)))] if is_apart else [])]
     link = {
