@@ -290,7 +290,7 @@ def component_cores(draw):
     core = draw(analog_core(0, "digital")) | {"cost": draw(components_cost())}
     document = draw(architectures())
     home = document["dies"][0]["name"]
-    document["links"] = [link for link in document["links"] if "within" not in link]
+    document["links"] = []
     return load(load_architecture, "architecture", document | {"analog_cores": [core | {"die": home}]})
 
 

@@ -177,6 +177,8 @@ def with_idle_groups(document, n_tiles):
     more["digital_units"][-1]["memory"] = "idle_memory"
     more["memories"].append(more["memories"][0] | {"name": "idle_memory"})
     more["dies"].append({"name": "idle", "count": 1, "node_nm": 14, "fixed_area_mm2": 3})
+    link = {"latency_ns": 7, "bandwidth_bytes_per_ns": 0.5, "energy_pj_per_bit": 2}
+    more["links"].append({"from": "idle", "to": "digital"} | link)
     return more
 
 
