@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dse.spec.adc_model import SarColumnAdc, SurveyAdc, SwitchedCapacitorAdc, TableAdc
+from dse.spec.adc_model import ConverterPoint, SarColumnAdc, SurveyAdc, SwitchedCapacitorAdc, TableAdc
 from dse.spec.calibration_point import CalibrationPoint
-from dse.spec.core_cost import ComponentsCost, TableCost
+from dse.spec.core_cost import ComponentsCost, TableCost, TablePoint
 from dse.spec.tile_parts import CapacitiveCell, CapacitiveDriver, FullAdderShiftAdd, SramBuffer
 from dse.spec.violation import Violation
-from dse.units import Quantity
 
 if TYPE_CHECKING:
     from dse.spec.analog_core import AnalogCore
@@ -26,14 +25,19 @@ CAPACITIVE: Final = (CapacitiveDriver, CapacitiveCell, SwitchedCapacitorAdc, Ful
 """Parts whose energy is a capacitance times the square of the supply voltage."""
 ENERGY_FIGURES: Final = ("energy_pj", "power_mw", "tops_per_w")
 TIME_FIGURES: Final = ("time_ns", "tops")
+TABLE_FIGURES: Final = ("energy_pj", "time_ns")
+CONVERTER_FIGURES: Final = ("conversion_pj", "conversion_ns", "area_mm2")
+Point = CalibrationPoint | TablePoint | ConverterPoint
 Steps = tuple[str | int, ...]
 
 
 def cost_violations(core: AnalogCore) -> Iterator[Violation]:
     """Every broken rule of the cost of a core."""
     cost, steps = core.cost, ("analog_cores", core.name)
-    if isinstance(cost, TableCost) and not cost.points:
-        yield Violation((*steps, "cost"), "table needs file: points.csv, or points: [{rows_used: …, …}]")
+    if isinstance(cost, TableCost):
+        if not cost.points:
+            yield Violation((*steps, "cost"), "table needs file: points.csv, or points: [{rows_used: …, …}]")
+        yield from _contradictions(cost.points, TABLE_FIGURES, (*steps, "cost", "points"))
     if not isinstance(cost, ComponentsCost):
         return
     if core.read is None:
@@ -55,6 +59,7 @@ def _converter_violations(core: AnalogCore, cost: ComponentsCost, steps: Steps) 
         if not all(node is None or np.isin(node, SAR_NODES_NM).all() for node in nodes):
             yield Violation((*steps, "cost", "node_nm"), "sar_column is known at 7, 14 and 22 nm; choose one of these")
     if isinstance(cost.adc, TableAdc):
+        yield from _contradictions(cost.adc.points, CONVERTER_FIGURES, (*steps, "cost", "adc", "points"))
         known = [float(np.min(point.bits)) for point in cost.adc.points]
         if not known:
             yield Violation((*steps, "cost", "adc"), "table needs file: converters.csv, or points: [{bits: …, …}]")
@@ -96,10 +101,7 @@ def _calibration_violations(core: AnalogCore, cost: ComponentsCost, steps: Steps
     for index, point in enumerate(cost.calibration):
         yield from _figure_violations(point, (*steps, index))
         yield from _fill_violations(core, point, (*steps, index))
-        earlier = next((i for i, other in enumerate(cost.calibration[:index]) if _contradict(point, other)), None)
-        if earlier is not None:
-            message = f"has the settings of point {earlier} and other figures; keep one of the two"
-            yield Violation((*steps, index), message)
+    yield from _contradictions(cost.calibration, (*ENERGY_FIGURES, *TIME_FIGURES, "area_mm2"), steps)
     for key, figures in (("energy", ENERGY_FIGURES), ("time", TIME_FIGURES), ("area", ("area_mm2",))):
         free: tuple[str, ...] = getattr(cost.free, key) or ()
         n = sum(any(getattr(point, name) is not None for name in figures) for point in cost.calibration)
@@ -134,14 +136,16 @@ def _fill_violations(core: AnalogCore, point: CalibrationPoint, steps: Steps) ->
             yield Violation((*steps, used), f"exceeds {there} = {float(np.min(size)):g} of its array {got}")
 
 
-def _contradict(one: CalibrationPoint, other: CalibrationPoint) -> bool:
-    figures = {*ENERGY_FIGURES, *TIME_FIGURES, "area_mm2"}
-    names = CalibrationPoint.__dataclass_fields__
-    if not all(_same(getattr(one, name), getattr(other, name)) for name in names if name not in figures):
-        return False
-    pairs = [(getattr(one, name), getattr(other, name)) for name in figures]
-    return any(a is not None and b is not None and not np.array_equal(a, b) for a, b in pairs)
-
-
-def _same(one: Quantity | None, other: Quantity | None) -> bool:
-    return (one is None and other is None) or (one is not None and other is not None and np.array_equal(one, other))
+def _contradictions(points: Sequence[Point], figures: Collection[str], steps: Steps) -> Iterator[Violation]:
+    """Points of equal settings whose figures differ."""
+    seen: dict[tuple[bytes | None, ...], int] = {}
+    for index, point in enumerate(points):
+        settings = [getattr(point, name) for name in point.__dataclass_fields__ if name not in figures]
+        key = tuple(None if value is None else np.asarray(value, np.float64).tobytes() for value in settings)
+        stated = [name for name in figures if getattr(point, name) is not None]
+        firsts = [seen.setdefault((*key, name.encode()), index) for name in stated]
+        pairs = zip(firsts, stated, strict=True)
+        other = (i for i, name in pairs if not np.array_equal(getattr(points[i], name), getattr(point, name)))
+        if (earlier := next(other, None)) is not None:
+            message = f"has the settings of point {earlier} and other figures; keep one of the two"
+            yield Violation((*steps, index), message)

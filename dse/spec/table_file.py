@@ -11,6 +11,7 @@ from dse.spec.findings import Findings
 from dse.spec.node import Node, Place, find, label
 from dse.spec.origin import with_origins
 from dse.spec.read import described, read_value
+from dse.spec.shipped import SpecFile
 
 _TABLES = (("cost",), ("cost", "adc"))
 
@@ -60,10 +61,10 @@ def _rows(file: Node, where: str, findings: Findings, document: Document) -> Nod
         findings.add(file.place, where, f"must be the path of a CSV file (got {described(file)})")
         return None
     near = document.files.get(file.place.file)
-    base = near.path.parent if near else Path()
-    path = base / Path(file.value).expanduser()
+    name = str(Path(file.value).expanduser())
+    table = near.beside(name) if near else SpecFile(Path(name), file.value)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = table.path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         findings.add(file.place, where, f"no readable CSV file: {file.value!r}; paths start at the spec's folder")
         return None
@@ -71,7 +72,7 @@ def _rows(file: Node, where: str, findings: Findings, document: Document) -> Nod
     header: list[str] = []
     entries: list[Node] = []
     for (number, _), cells in zip(numbered, csv.reader(line for _, line in numbered), strict=True):
-        place = Place(file.value, number, 1)
+        place = Place(table.shown, number, 1)
         if not header:
             header = [cell.strip() for cell in cells]
         elif len(cells) != len(header):

@@ -173,6 +173,26 @@ def test_a_table_is_not_stretched(tabled, values, message):
         mvm_cost(tabled.with_values({f"{CORE}.{k}": v for k, v in values.items()}).core("pcm"))
 
 
+def test_points_of_a_table_that_contradict_are_shown_in_their_file(tabled, tmp_path):
+    own = tmp_path / "own.yaml"
+    (tmp_path / "points.csv").write_text(TABLE + "256,256,901,20\n", encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        load_architecture(own)
+    (said,) = str(caught.value).splitlines()
+    assert said.startswith(
+        f"{tmp_path / 'points.csv'}:6:1: analog_cores.pcm.cost.points[4]: has the settings of point 3"
+    )
+    (tmp_path / "points.csv").write_text(TABLE + "256,256,900,20\n", encoding="utf-8")
+    assert mvm_cost(load_architecture(own).core("pcm")).energy_pj == 900
+
+
+def test_converters_of_a_table_that_contradict_are_refused():
+    points = [{"bits": 8, "conversion_pj": pj, "conversion_ns": 1, "area_mm2": 0.001} for pj in (1, 2)]
+    overrides = {f"{CORE}.cost.calibration": [], f"{CORE}.cost.adc": {"model": "table", "points": points}}
+    with pytest.raises(SpecError, match=r"cost\.adc\.points\[1\]: has the settings of point 0 and other figures"):
+        load_architecture("hermes_2d_components", overrides)
+
+
 def test_a_table_core_can_be_written_as_one_file(tabled, tmp_path):
     path = tmp_path / "elsewhere.yaml"
     path.write_text(resolved_yaml(tabled), encoding="utf-8")
