@@ -128,11 +128,16 @@ def path_shares(stages: Sequence[StageTime]) -> Shares:
     """Resource → its share of the critical path of one micro-batch; the shares add up to the path."""
     shares: Shares = {}
     for stage in stages:
+        shared = stage.shared if stage.side_by_side else {}
         unclaimed, slowest = stage.multiplicity, stage.total
         for time in stage.groups.values():
             weight = (time.total == slowest) * unclaimed if stage.side_by_side else stage.multiplicity
             unclaimed = unclaimed - weight
             add_group(shares, time, weight)
+        for name, used in shared.items():
+            weight = (used == slowest) * unclaimed
+            unclaimed = unclaimed - weight
+            shares[name] = plus(shares.get(name, 0.0), weight, used)
     return shares
 
 
@@ -144,11 +149,15 @@ def resource_shares(
     A digital unit runs the kernels of all stages one after the other. A link carries all its transfers one after the
     other; its latency occupies nothing. Of an analog group the resource is a tile: it works for the slices of all
     layers that it holds, which is its expected work over many steps, at least as long as the busiest tile of any one
-    stage in a whole step and at most as long as the busiest tiles of all stages together.
+    stage in a whole step and at most as long as the busiest tiles of all stages together. A memory or link of several
+    groups is a resource of its own.
     """
     found: dict[str, Shares] = {}
     for stage in stages:
         for group, time in stage.groups.items():
+            for name, used in time.shared.items():
+                own = found.setdefault(name, {})
+                own[name] = plus(own.get(name, 0.0), stage.multiplicity, used)
             if not costs.is_analog[group]:
                 shares = found.setdefault(group, {})
                 if is_opened:
@@ -161,9 +170,9 @@ def resource_shares(
             link["link bandwidth"] = on_link
             tile, name = found.setdefault(tile_name(group), {}), f"{group} tile load"
             tile[name] = plus(tile.get(name, 0.0), stage.multiplicity, load)
-    for group, own in work.items():
+    for group, loads in work.items():
         tile, name = found[tile_name(group)], f"{group} tile load"
-        tile[name] = np.minimum(tile[name], np.maximum(own.busiest_stage_ns, own.fullest_ns))
+        tile[name] = np.minimum(tile[name], np.maximum(loads.busiest_stage_ns, loads.fullest_ns))
     return found
 
 

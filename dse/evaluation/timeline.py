@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -18,6 +18,7 @@ from dse.cost.table import CostTable, is_some, plus
 from dse.cost.vector import VectorCost, vector_costs, vector_stage
 from dse.evaluation.packed import PackedTiles
 from dse.evaluation.profile import Entry, LayerProfile, Stage
+from dse.evaluation.shared import shared_links, shared_memories
 from dse.evaluation.tile_load import tile_loads
 from dse.spec.architecture import Architecture
 from dse.units import Quantity
@@ -45,6 +46,8 @@ class GroupTime:
     """Standard deviation from step to step, because tokens choose experts at random."""
     wait: Quantity = 0.0
     """What dependent products wait for others on shared tiles (``dependent_wait_ns``); not in ``total``."""
+    shared: Mapping[str, Quantity] = field(default_factory=dict)
+    """Memory, or link of a die, that other groups use too → time for which this one does."""
     bound: Quantity = field(init=False)
     """Time of the resource that needs longest [ns]."""
     total: Quantity = field(init=False)
@@ -83,8 +86,18 @@ class StageTime:
         return variance
 
     @property
+    def shared(self) -> dict[str, Quantity]:
+        """Memory or link that several groups of the stage use → time for which they use it in one layer [ns]."""
+        names = Counter(name for group in self.groups.values() for name in group.shared)
+        return {
+            name: sum((group.shared.get(name, 0.0) for group in self.groups.values()), 0.0)
+            for name, count in names.items()
+            if count > 1
+        }
+
+    @property
     def total(self) -> Quantity:
-        """Time of the stage in one layer [ns]: the slowest group, or the sum of all."""
+        """Time of the stage in one layer [ns]: the slowest group or what several share, or the sum of all."""
         return self.together([group.total for group in self.groups.values()])
 
     @property
@@ -96,7 +109,9 @@ class StageTime:
 
     def together(self, times: Sequence[Quantity]) -> Quantity:
         """Time of groups that work side by side or one after the other."""
-        return reduce(np.maximum if self.side_by_side else np.add, times)
+        if not self.side_by_side:
+            return reduce(np.add, times)
+        return reduce(np.maximum, [*times, *self.shared.values()])
 
 
 def of_step(stages: Sequence[StageTime], number: Callable[[StageTime], Quantity]) -> Quantity:
@@ -206,13 +221,16 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
         added |= {"tile wake-up": waking} if np.any(waking) else {}
         load_binds = sums.load >= np.maximum(sums.path, sums.compute)
         wait = dependent_wait_ns(path_ns=sums.path, load_ns=sums.load, rest_ns=sums.rest)
-        return GroupTime(bound_by, added, np.where(load_binds, sums.spread, 0.0), wait)
+        shared = {shared_links(arch)[name]: sums.link} if name in shared_links(arch) else {}
+        return GroupTime(bound_by, added, np.where(load_binds, sums.spread, 0.0), wait, shared)
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
     if is_some(sums.buffer):
         bound_by[f"{name} buffer"] = sums.buffer
     added = {f"{name} kernel launches": sums.fixed - sums.crossing + sums.launch}
     others = {"vector work": sums.vector, "exchange latency": sums.crossing, EXCHANGE_BANDWIDTH: sums.link}
-    return GroupTime(bound_by, added | {f"{name} {what}": time for what, time in others.items() if is_some(time)})
+    added |= {f"{name} {what}": time for what, time in others.items() if is_some(time)}
+    shared = {shared_memories(arch)[name]: sums.fetch} if name in shared_memories(arch) else {}
+    return GroupTime(bound_by, added, shared=shared)
 
 
 def dependent_wait_ns(*, path_ns: Quantity, load_ns: Quantity, rest_ns: Quantity) -> Quantity:
