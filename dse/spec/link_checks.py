@@ -47,7 +47,7 @@ def link_violations(spec: ArchitectureSpec, dies: Sequence[str]) -> Iterator[Vio
                 yield from reference_violations(("links", position, key), name, dies, "die")
             ends = frozenset({link.from_, link.to})
             yield from _itself(spec, link, position)
-            yield from _unused(spec, link, position, dies)
+            yield from _unused(spec, link, position)
             yield from _one_link(link, position, seen.get(ends))
         seen.setdefault(ends, position)
 
@@ -64,23 +64,20 @@ def _itself(spec: ArchitectureSpec, link: Link, position: int) -> Iterator[Viola
         yield Violation(("links", position), message)
 
 
-def _unused(spec: ArchitectureSpec, link: Link, position: int, dies: Sequence[str]) -> Iterator[Violation]:
-    """A link that carries nothing, or a way of sharing vectors that nothing uses."""
+def _unused(spec: ArchitectureSpec, link: Link, position: int) -> Iterator[Violation]:
+    """A link between groups that hand nothing to each other, or a way of sharing vectors that nothing uses."""
     ends = {link.from_, link.to}
-    if not spec.digital_units or len(ends) == 1 or not ends <= set(dies):
+    if not spec.digital_units or len(ends) == 1:
         return
     host = spec.digital_units[0]
-    if host.die not in ends:
+    analog, digital = ends & {core.die for core in spec.analog_cores}, ends & {unit.die for unit in spec.digital_units}
+    if host.die not in ends and ends == analog | digital:
         message = (
             f"carries nothing: all vectors come from and go to die {host.die!r} of the first digital unit, "
             f"{host.name!r}; leave it out, or join one of its ends to that die"
         )
         yield Violation(("links", position), message)
-    elif all(core.die not in ends - {host.die} for core in spec.analog_cores):
-        if all(unit.die not in ends - {host.die} for unit in spec.digital_units):
-            message = "joins a die without cores and digital units, so that nothing crosses it; leave it out"
-            yield Violation(("links", position), message)
-            return
+    elif ends == digital and not analog - {host.die}:
         for key in (key for key, used in (("broadcast", link.broadcast), ("reduce", link.reduce == "die")) if used):
             message = "is modelled for dies with analog cores only, and there are none at its ends; leave it out"
             yield Violation(("links", position, key), message)

@@ -32,12 +32,15 @@ def unit(name, die, op_pj=1):
 def design(tmp_path):
     """Evaluates three tokens through two layers, some kinds of blocks on a unit of another die."""
 
-    def run(kinds, links=(LINK,), n_far=1, far_op_pj=1):
+    def run(kinds, links=(LINK,), n_far=1, far_op_pj=1, third=False):
         memory = {"capacity_bytes": 1e6, "bandwidth_bytes_per_ns": 1000, "energy_pj_per_bit": 0}
         dies = [{"name": n, "count": c, "node_nm": 5, "fixed_area_mm2": 1} for n, c in (("npu", 1), ("far", n_far))]
+        units = [unit("host", "npu"), unit("other", "far", op_pj=far_op_pj)]
+        if third:
+            dies, units = [*dies, {**dies[0], "name": "third"}], [*units, {**units[1], "name": "last", "die": "third"}]
         text = {
             "name": "x", "energy_boundary": "package", "composition": "serial", "dies": dies, "links": list(links),
-            "digital_units": [unit("host", "npu"), unit("other", "far", op_pj=far_op_pj)],
+            "digital_units": units,
             "memories": [{"name": f"{n}_memory", **memory} for n in ("host", "other")],
         }  # fmt: skip
         (tmp_path / "a.yaml").write_text(json.dumps(text))
@@ -100,6 +103,12 @@ def test_ways_of_sharing_vectors_that_only_analog_dies_know_are_refused(design):
     ) as caught:
         design({"expert"}, links=[{**LINK, "broadcast": True, "reduce": "die", "add_pj": 1}])
     assert [problem.path for problem in caught.value.problems] == ["links.npu-far.broadcast", "links.npu-far.reduce"]
+
+
+def test_a_link_between_groups_that_hand_nothing_to_each_other_is_refused(design):
+    expected = r"links\.third-far: carries nothing: all vectors come from and go to die 'npu' of the first digital unit"
+    with pytest.raises(SpecError, match=expected):
+        design({"expert"}, links=[LINK, {**LINK, "from": "third"}], third=True)
 
 
 def test_a_hand_off_without_a_link_is_said_to_be_left_out(design):
