@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import lru_cache
 from typing import Final
 
@@ -19,7 +18,7 @@ from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
 from dse.spec.model import Model
 from dse.units import Precision, at_point
-from dse.workload.blocks import make_blocks
+from dse.workload.blocks import blocks_per_class, make_blocks
 from dse.workload.build import Workload
 
 MACHINES: Final = ("h200_fp8", "h200x8_fp8", "dimc_hbm")
@@ -85,7 +84,5 @@ def digital_run(arch: Architecture, workload: Workload) -> Baseline:
 
 def block_bytes(workload: Workload, costs: CostTable, option: Option) -> float:
     """Bytes of all blocks but the embedding under one option, of the first design point."""
-    found = {id(block.block_class): block.block_class for block in workload.blocks}
-    n_of = Counter(id(block.block_class) for block in workload.blocks)
     at = costs.options.index(option)
-    return sum(n * at_point(costs.of(costs.classes.index(found[key]), at).units) for key, n in n_of.items())
+    return sum(n * at_point(costs.of(c, at).units) for c, n in enumerate(blocks_per_class(workload.model)))

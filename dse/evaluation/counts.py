@@ -39,10 +39,10 @@ def operation_counts(
             if not costs.is_analog[group]:
                 continue
             core, copies = arch.core(group), costs.options[entry.option_index].copies
-            visits = entry.visits(workload, copies * profile.multiplicity)
-            block_class = costs.classes[entry.class_index]
-            products = products + visits * block_class.n_crossbars(rows=core.rows, cols=core.cols)
-            additions = additions + visits * block_class.n_partial_sums(rows=core.rows, cols=core.cols)
+            joins = copies * costs.classes[entry.class_index].n_partial_sums(rows=core.rows, cols=core.cols)
+            visits = entry.visits(workload, profile.multiplicity)
+            products = products + visits * costs.of(*entry.at).units
+            additions = additions + visits * joins
     if workload.counting == "ibm_3dcim" and arch.analog_cores:
         products = products + tokens * np.ceil(model.d_model / np.asarray(arch.analog_cores[0].cols))
         combines = model.n_moe_layers * (model.top_k - 1 + (model.n_shared_experts > 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -118,3 +119,10 @@ def make_blocks(model: Model) -> tuple[Block, ...]:
 def block_classes(model: Model) -> tuple[BlockClass, ...]:
     """Distinct block classes of a model, in order of first appearance."""
     return tuple(dict.fromkeys(block.block_class for block in make_blocks(model)))
+
+
+@lru_cache(maxsize=16)
+def blocks_per_class(model: Model) -> tuple[int, ...]:
+    """How many blocks each class has, in the order of ``block_classes``."""
+    counts = Counter(id(block.block_class) for block in make_blocks(model))  # blocks of a class share one object
+    return tuple(counts[id(block_class)] for block_class in block_classes(model))
