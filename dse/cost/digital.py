@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from dse.cost.memory import transfer_ns
-from dse.errors import SpecError
+from dse.errors import Problem, SpecError
 from dse.spec.architecture import Architecture, DigitalUnit, PerOperationEnergy
 from dse.units import BITS, BITS_PER_BYTE, Precision, Quantity
 
@@ -24,10 +24,11 @@ def compute_precision(unit: DigitalUnit, *, weights: Precision, activations: Pre
     needed = max(BITS[weights], BITS[activations])
     wide = [p for p in unit.peak_ops_per_ns if BITS[p] >= needed]
     if not wide:
-        raise SpecError(
-            f"digital_units.{unit.name}.peak_ops_per_ns: lists no precision of {needed} bits or more, which "
-            f"{weights} weights with {activations} activations need; add one, e.g. fp16"
+        message = (
+            f"lists no precision of {needed} bits or more, which {weights} weights with {activations} activations "
+            f"need; add one, e.g. {'fp32' if needed > BITS['fp16'] else 'fp16'}"
         )
+        raise SpecError([Problem(message, path=f"digital_units.{unit.name}.peak_ops_per_ns")])
     exact = [p for p in (weights, activations) if p in wide]
     return exact[0] if exact else min(wide, key=lambda p: BITS[p])
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from dse.errors import Problem, SpecError
 from dse.spec.architecture import Architecture
+from dse.spec.provenance import placed
 from dse.units import Quantity
 from dse.workload.build import Workload
 from dse.workload.steps import scenarios_of
@@ -27,6 +28,7 @@ def micro_batch(arch: Architecture, workload: Workload) -> Workload:
     return dataclasses.replace(workload, scenario=dataclasses.replace(scenario, batch=batch))
 
 
+@placed
 def require_sequences(arch: Architecture, workload: Workload) -> None:
     """Refuses a batch with fewer sequences than micro-batches.
 

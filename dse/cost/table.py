@@ -15,6 +15,7 @@ from dse.cost.option import Option, OptionCost, host_unit, is_allowed, list_opti
 from dse.cost.power import standing_power_mw
 from dse.cost.tile import tiles_of
 from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit
+from dse.spec.provenance import placed
 from dse.spec.values import n_points
 from dse.units import Quantity, at_point
 from dse.workload.blocks import BlockClass
@@ -82,6 +83,7 @@ class CostTable:
         return pd.DataFrame(rows)
 
 
+@placed
 def cost_table(arch: Architecture, workload: Workload, *, only: Collection[tuple[int, int]] | None = None) -> CostTable:
     """Costs of every block class under every option, for each design point of the architecture and workload.
 

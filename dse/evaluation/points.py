@@ -31,6 +31,7 @@ from dse.evaluation.tile_work import tile_work
 from dse.evaluation.timeline import StageTime, of_step, stage_times
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
+from dse.spec.provenance import placed
 from dse.units import Quantity
 from dse.workload.blocks import BlockKind
 from dse.workload.build import Workload, is_of_workload
@@ -56,6 +57,7 @@ def design_with(
     )
 
 
+@placed
 def evaluate_points(
     arch: Architecture,
     workload: Workload,

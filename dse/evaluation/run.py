@@ -14,9 +14,11 @@ from dse.evaluation.points import evaluate_points
 from dse.evaluation.result import Evaluation
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
+from dse.spec.provenance import placed
 from dse.workload.build import Workload
 
 
+@placed
 def evaluate(arch: Architecture, workload: Workload, mapping: Mapping) -> Evaluation:
     """Energy, time, area and traffic of a mapping on one architecture, with its ceiling and the all-digital machines.
 

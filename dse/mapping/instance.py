@@ -18,6 +18,7 @@ from dse.cost.vector import vector_costs
 from dse.mapping.pins import resolve_pins
 from dse.mapping.step_tables import StepTables, placeable, step_tables
 from dse.spec.architecture import Architecture
+from dse.spec.provenance import placed
 from dse.units import at_point
 from dse.workload.blocks import BlockKind
 from dse.workload.build import Workload
@@ -116,6 +117,7 @@ class Instance:
         return {name: index for index, name in enumerate(self.names)}
 
 
+@placed
 def make_instance(
     costs: CostTable,
     workload: Workload,

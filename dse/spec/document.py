@@ -137,6 +137,8 @@ def _extended(file: SpecFile, kind: FileKind, findings: Findings, document: Docu
         return None
     if "extends" in base.value:
         message = f"extended by {file.shown}, so it may not extend another file; copy the values it needs"
+        if found.path == file.path:
+            message = "names the file itself; name another one, or leave it out"
         findings.add(base.value["extends"].key_place, "extends", message)
         findings.raise_if_any()
     return merged(base, own)

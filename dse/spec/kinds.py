@@ -57,7 +57,7 @@ def file_kind(path: str | Path) -> FileKind:
     raise SpecError([Problem(message + hint)])
 
 
-def _kind_by_keys(file: SpecFile, expected: FileKind) -> FileKind:
+def _kind_by_keys(file: SpecFile, expected: FileKind, *, is_base: bool = False) -> FileKind:
     problems: list[Problem] = []
     root = read_file(file.path, file.shown, problems)
     if root is None:
@@ -67,7 +67,7 @@ def _kind_by_keys(file: SpecFile, expected: FileKind) -> FileKind:
     extends = root.value.get("extends")
     if kind is None and extends is not None and isinstance(extends.value, str):
         base = find_file(extends.value, expected, near=file)
-        return expected if isinstance(base, Problem) else _kind_by_keys(base, expected)
+        return expected if is_base or isinstance(base, Problem) else _kind_by_keys(base, expected, is_base=True)
     if kind is None:
         message = "holds no spec: none of its keys belongs to an architecture, device, workload or space"
         raise SpecError([Problem(message, file=file.shown)])

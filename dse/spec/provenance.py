@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
-from dse.errors import Problem
+from dse.errors import Problem, SpecError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Evidence = Literal["measured", "simulated", "derived", "assumed"]
 
@@ -37,6 +41,22 @@ def stated_origin(provenance: Mapping[str, Provenance], path: str) -> Provenance
 def located(problems: Sequence[Problem], provenance: Mapping[str, Provenance]) -> list[Problem]:
     """The problems with file, line and column where their path or something in or around it has an origin."""
     return [problem if problem.file else at_origin(problem, provenance) for problem in problems]
+
+
+def placed(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, whose problems stand at the places in the files that its inputs were read from."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except SpecError as error:
+            origins: dict[str, Provenance] = {}
+            for given in (*args, *kwargs.values()):
+                origins |= getattr(given, "provenance", {})
+            raise SpecError(located(error.problems, origins)) from None
+
+    return run
 
 
 def at_origin(problem: Problem, provenance: Mapping[str, Provenance]) -> Problem:

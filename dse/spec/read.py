@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import yaml
 
@@ -68,15 +68,33 @@ def read_file(path: Path, shown: str, problems: list[Problem]) -> Node | None:
     except OSError as error:
         problems.append(Problem(f"cannot be read: {error.strerror}", file=shown))
     else:
-        try:
-            text = raw.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = "\0"
-        if "\0" in text:
-            problems.append(Problem("is not a text file; a spec is YAML saved as UTF-8", file=shown))
-            return None
-        return read_text(text, shown, problems)
+        found = decoded(raw)
+        if isinstance(found, str):
+            return read_text(found, shown, problems)
+        message = "is not a text file; a spec is YAML saved as UTF-8"
+        problems.append(Problem(message, file=shown, line=found.line, column=found.column))
     return None
+
+
+class NoText(NamedTuple):
+    """Where bytes stop being text, counted from 1."""
+
+    line: int
+    column: int
+
+
+def decoded(raw: bytes) -> str | NoText:
+    """The text of a file in UTF-8, or the place of the first bytes that are none."""
+    end = raw.find(b"\0")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        end = error.start
+    else:
+        if end < 0:
+            return text
+    before = raw[:end].rpartition(b"\n")
+    return NoText(raw[:end].count(b"\n") + 1, len(before[2].decode("utf-8", "replace")) + 1)
 
 
 def read_text(text: str, shown: str, problems: list[Problem]) -> Node | None:

@@ -103,6 +103,8 @@ def key_help(key: str, value: object, known: Iterable[str]) -> tuple[str, str | 
     >>> key_help("energy_fj", 2500, ["energy_pj", "latency_ns"])
     ('unknown key, use energy_pj: 2.5', 'energy_pj')
     """
+    if key == "<<":
+        return "merge keys are not read; write the values out, or give 'extends' at the top of the file", None
     names = list(known)
     same_quantity = [name for name in names if stem(name) == stem(key) and name != stem(name)]
     for name in same_quantity:

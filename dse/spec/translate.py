@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from dse.errors import Problem
 from dse.spec.fields import Kind, fields_of, matching_class
 from dse.spec.findings import Findings
 from dse.spec.node import Node, Place, child, label, plain
@@ -104,8 +105,15 @@ def _translate(errors: Iterable[ErrorDetails], root: Node, spec_class: type, fin
             continue
         place = _place(error, spot)
         problem = place.problem(spot.path, message_or_none)
-        if problem not in findings.problems:
+        is_value = error["type"] != "missing"
+        if not any(is_same(problem, other, is_value=is_value) for other in findings.problems):
             findings.problems.append(problem)
+
+
+def is_same(problem: Problem, other: Problem, *, is_value: bool) -> bool:
+    """Whether two problems are one: a value that a calibration point takes over from its core is wrong once."""
+    has_place = is_value and problem.line is not None
+    return problem == (replace(other, path=problem.path) if has_place else other)
 
 
 def _model_of_key(spot: _Spot) -> str | None:

@@ -148,10 +148,13 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        raise SpecError([Problem("no such routing file", file=str(path))]) from None
+    except (FileNotFoundError, IsADirectoryError) as error:
+        found = "is a folder" if isinstance(error, IsADirectoryError) else "no such routing file"
+        message = f"{found}; give a CSV of the columns {','.join(columns)}"
+        raise SpecError([Problem(message, file=str(path))]) from None
     except UnicodeDecodeError:
-        raise SpecError([Problem("not a text file", file=str(path))]) from None
+        message = f"not a text file; give a CSV of the columns {','.join(columns)} in UTF-8"
+        raise SpecError([Problem(message, file=str(path))]) from None
     header = False
     for line, content in enumerate(text.splitlines(), 1):
         if not content.strip() or content.startswith("#"):

@@ -91,8 +91,8 @@ def test_the_document_says_which_of_path_and_busiest_resource_binds(by_hand):
 
 def test_more_micro_batches_than_sequences_are_refused(by_hand):
     expected = (
-        "micro_batches: each micro-batch needs a sequence: 4 micro-batches of a batch of 3; raise scenario.batch, "
-        "lower micro_batches, or write composition: overlapped"
+        "--set: micro_batches: each micro-batch needs a sequence: 4 micro-batches of a batch of 3; raise "
+        "scenario.batch, lower micro_batches, or write composition: overlapped"
     )
     with pytest.raises(SpecError) as caught:
         by_hand("pipelined", 3, micro_batches=4)

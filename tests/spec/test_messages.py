@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from dse.errors import SpecError
+from dse.spec.kinds import file_kind
 from dse.spec.load import load_architecture, load_device, load_workload_spec
+from dse.spec.shipped import shipped_root
 from dse.spec.space import load_space
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -52,6 +54,19 @@ def test_missing_file_names_the_nearest(name: str, message: str, specs: Path) ->
     with pytest.raises(SpecError, match="file") as caught:
         load_architecture(name)
     assert message in str(caught.value)
+
+
+def test_what_a_calibration_point_takes_over_from_its_core_is_wrong_once(tmp_path: Path) -> None:
+    folder = shipped_root() / "arch_specs"
+    text = (folder / "server_pcm3d.yaml").read_text(encoding="utf-8").replace("devices/", f"{folder}/devices/")
+    (tmp_path / "chip.yaml").write_text(text.replace("    rows: 512\n", "    rows: true\n", 1), encoding="utf-8")
+    with pytest.raises(SpecError, match="must be a whole number") as caught:
+        load_architecture(tmp_path / "chip.yaml")
+    assert [problem.path for problem in caught.value.problems] == ["analog_cores.pcm.rows"]
+
+
+def test_a_file_that_extends_itself_is_no_spec_of_any_kind_either(specs: Path) -> None:
+    assert file_kind("bad_arch_extends_itself.yaml") == "architecture"
 
 
 def test_problems_of_all_files_come_at_once(specs: Path) -> None:
