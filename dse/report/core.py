@@ -49,6 +49,7 @@ def core_document(
         **without_area,
         "parts_pj": {part: at_point(value) for part, value in mvm.parts_pj.items()},
         "parts_ns": {part: at_point(value) for part, value in tile.time_parts_ns(cols).items()},
+        "time_rule": time_rule(core),
         "parts_mm2": {part: at_point(value) for part, value in tile.area_parts_mm2().items()},
         "band": {
             "factor": factors["energy"],
@@ -62,6 +63,13 @@ def core_document(
     }
 
 
+def time_rule(core: AnalogCore) -> str:
+    """How the parts of the time of a product make up the whole."""
+    if isinstance(core.cost, ComponentsCost) and core.cost.overlap:
+        return "the longer of input pulses and settling + conversion, and what follows"
+    return "the sum"
+
+
 def remarks(core: AnalogCore) -> list[str]:
     """What the figures of a core leave out, as far as it matters at its settings."""
     cost = core.cost
@@ -70,6 +78,13 @@ def remarks(core: AnalogCore) -> list[str]:
     said = ["energy does not follow the data of a product: zeros cost as much as any"]
     if isinstance(cost, ComponentsCost) and (idle := without_effect(core)):
         said.append(f"neither energy nor time follows {', '.join(idle)}: the file states no cost of theirs")
+    if isinstance(cost, ComponentsCost) and core.read is not None and core.dac.encoding == "pulse_width":
+        pulse, levels = at_point(core.read.pulse_ns), 2 ** (at_point(core.dac.bits) - 1) - 1
+        said.append(
+            f"the longest input pulse is read.pulse_ns = {pulse:g} ns at any dac.bits, now "
+            f"{pulse / max(levels, 1):.3g} ns a level; inputs of fewer bits are faster only with a shorter pulse and "
+            "conversion"
+        )
     if isinstance(cost, ComponentsCost) and cost.scaled_from is not None and cost.supply_v is not None:
         moved = not np.array_equal(cost.supply_v, cost.scaled_from.supply_v)
         if moved and not np.any(cost.voltage.delay_exponent):
@@ -127,8 +142,12 @@ def core_text(document: dict[str, Any]) -> str:
         f"{document['model']} cost\n"
     )
     said += align(rows, right={1})
-    for title, key, unit in (("energy of one product", "parts_pj", "pj"), ("its time", "parts_ns", "ns"),
-                             ("area of the tile", "parts_mm2", "mm2")):  # fmt: skip
+    sections = (
+        ("energy of one product", "parts_pj", "pj"),
+        (f"its time: {document['time_rule']}", "parts_ns", "ns"),
+        ("area of the tile", "parts_mm2", "mm2"),
+    )
+    for title, key, unit in sections:
         if len(document[key]) > 1 and any(document[key].values()):
             said += f"\n\n{title}\n{parts_text(document[key], unit, adds_up=key != 'parts_ns')}"
     said += f"\n\n{converters_text(document['converters'])}"

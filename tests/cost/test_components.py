@@ -213,6 +213,17 @@ def test_settings_that_move_nothing_are_named(capsys):
         assert ("follows dac.bits, adc.bits" in capsys.readouterr().out) is is_said
 
 
+def test_how_long_a_pulse_lasts_and_what_sets_the_time_is_said(capsys):
+    assert main(["core", "legallo_natelectron_2023"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "its time: the longer of input pulses and settling + conversion" in said
+    assert "read.pulse_ns = 128 ns at any dac.bits, now 1.01 ns a level" in said  # by hand: 128 / (2**7 - 1)
+    assert main(["core", "wan_nature_2022"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "its time: the sum" in said
+    assert "a level" not in said
+
+
 def test_core_command_prints_parts_and_calibration(capsys):
     assert main(["core", "hermes_2d_components", "--rows-used", "128", "--cols-used", "64"]) == 0
     text = capsys.readouterr().out
