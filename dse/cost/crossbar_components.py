@@ -51,7 +51,7 @@ class Events(NamedTuple):
     row: Quantity
     """Drives of a row, n_ph·n_in·R."""
     cell: Quantity
-    """Reads of a cell, n_ph·n_in·s·R·K."""
+    """Reads of a cell, n_ph·n_pulse·s·R·K."""
     column: Quantity
     """Samples of a column of cells, n_ph·n_in·s·K."""
     pulse: Quantity
@@ -83,7 +83,7 @@ def events(
     columns = phases * weight_slices * use.cols
     return Events(
         row=phases * drives * use.rows,
-        cell=phases * drives * weight_slices * use.cells,
+        cell=phases * pulses * weight_slices * use.cells,
         column=columns * drives,
         pulse=columns * pulses,
         adc=columns * conversions,
@@ -110,7 +110,7 @@ def product_parts_pj(
 ) -> dict[str, Quantity]:
     """Part → energy of the products [pJ]: every event times its price.
 
-    ``E = n_ph·{n_in·[R·E_row + R·K·s·E_cell + K·s·(E_col + E_sample)] + n_pulse·K·s·E_int + n_conv·K·s·(E_adc + E_add)}
+    ``E = n_ph·{n_in·[R·E_row + K·s·(E_col + E_sample)] + n_pulse·K·s·(R·E_cell + E_int) + n_conv·K·s·(E_adc + E_add)}
     + K·E_post + E_buffer + E_fix + P_leak·T``; E_buffer is that of all products together.
 
     Valid for: energies that do not depend on the data; a macro spends two to three times less on zeros.

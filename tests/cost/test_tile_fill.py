@@ -111,6 +111,16 @@ def test_bit_serial_inputs_and_weight_slices_multiply_conversions(arch):
     assert sliced.latency_ns == pytest.approx(8 * 2 * base.latency_ns)  # 2 rounds, since columns double
 
 
+def test_a_cell_conducts_in_every_pulse_of_its_input(arch):
+    # by hand: 4 bits are 3 of magnitude, driven one after the other in 1 + 2 + 4 pulses
+    found = {}
+    for encoding in ("amplitude", "pulse_count"):
+        own = {f"{CORE}.cost.calibration": [], f"{CORE}.dac.bits": 4, f"{CORE}.dac.encoding": encoding}
+        found[encoding] = mvm_cost(load_architecture("hermes_2d_components", own).core("pcm")).parts_pj
+    assert found["pulse_count"]["array"] == pytest.approx(7 * found["amplitude"]["array"])
+    assert found["pulse_count"]["DAC"] == pytest.approx(3 * found["amplitude"]["DAC"])
+
+
 def test_optional_parts_cost_what_the_file_says(arch):
     more = {
         f"{CORE}.cost.calibration": [],
