@@ -61,6 +61,41 @@ class CostTable:
         """One number of every entry for one design point, (B, O)."""
         return np.array([[at_point(number(cost), point) for cost in row] for row in self.entries])
 
+    def array(self, number: Callable[[OptionCost], Quantity]) -> Array:
+        """One number of every entry for every design point, (P, B, O); made anew at every call."""
+        spread = [[np.broadcast_to(number(cost), (self.n_points,)) for cost in row] for row in self.entries]
+        return np.moveaxis(np.array(spread, dtype=np.float64), 2, 0)
+
+    @property
+    def energy_pj_per_visit(self) -> Array:
+        """Energy of one token's visit [pJ], (P, B, O)."""
+        return self.array(lambda cost: cost.energy_pj_per_visit)
+
+    @property
+    def energy_pj_per_activation(self) -> Array:
+        """Energy once per step in which a block is active [pJ], (P, B, O)."""
+        return self.array(lambda cost: cost.energy_pj_per_activation)
+
+    @property
+    def compute_ns_per_visit(self) -> Array:
+        """Busy time of the whole group per visit [ns], (P, B, O); analog: crossbars · MVM latency / tiles."""
+        return self.array(lambda cost: cost.compute_ns_per_visit)
+
+    @property
+    def fetch_ns_per_activation(self) -> Array:
+        """Time to read a block's weights from memory once [ns], (P, B, O)."""
+        return self.array(lambda cost: cost.fetch_ns_per_activation)
+
+    @property
+    def units(self) -> Array:
+        """Capacity units of one block, (P, B, O): crossbars on analog groups, bytes on digital ones."""
+        return self.array(lambda cost: cost.units)
+
+    @property
+    def bytes(self) -> Array:
+        """Bytes read from memory per activation [byte], (P, B, O); 0 on analog groups."""
+        return self.array(lambda cost: cost.bytes)
+
     def of(self, block_class: int, option: int) -> OptionCost:
         """Cost of one class under one option."""
         return self.entries[block_class][option]
