@@ -117,8 +117,8 @@ class ComponentsCost:
     voltage: VoltageScaling = field(default_factory=VoltageScaling)
     """How energy and time change with the supply voltage."""
     band_factor: Annotated[Quantity, Number(ge=1)] | None = None
-    """Factor either way within which energy, time and area lie, each for itself; absent: 3 for what no calibration
-    point states, else by the distance to the points that state it."""
+    """Factor either way within which energy, time and area lie, each for itself; absent: 10, 3, 5
+    for what no calibration point states, else by the distance to the points that state it."""
     energy_factor: Positive = 1.0
     """Factor on the energy of a product, after calibration: how far a what-if or the band takes it off."""
     time_factor: Positive = 1.0

@@ -11,6 +11,7 @@ from dse.cost.band import AT_A_POINT, band_factor, figure_factor
 from dse.cost.calibration import residuals
 from dse.cost.converter import SAR_COLUMN, sar_column_pj, survey_adc_pj
 from dse.cost.crossbar_components import COMPONENTS, REMAINDER
+from dse.cost.datasheet import core_datasheet
 from dse.cost.technology import logic_area_factor, logic_energy_factor
 from dse.cost.tile import mvm_cost, tile_area_mm2
 from dse.errors import SpecError
@@ -185,6 +186,22 @@ def test_a_published_figure_below_the_formulas_is_shown_at_its_place(tmp_path, c
     assert "than this published figure; lower them" in said
     line, column = (int(number) for number in place.rsplit(":", 2)[1:])
     assert file.read_text().splitlines()[line - 1][column - 1 :].startswith(("3.0", "{value: 3.0"))
+
+
+@pytest.mark.parametrize(
+    ("name", "core"),
+    [
+        ("legallo_natelectron_2023", "pcm"), ("wan_nature_2022", "rram"), ("yao_esserc_2024", "rram"),
+        ("li_asscc_2025", "rram"), ("shafiee_isca_2016", "rram"), ("ankit_asplos_2019", "rram"),
+    ],
+)  # fmt: skip
+def test_the_band_of_formulas_alone_holds_what_is_published(name, core):
+    # known: calibrated, the files meet the published energy and area
+    known = core_datasheet(load_architecture(name).core(core))
+    alone = load_architecture(name, {f"analog_cores.{core}.cost.calibration": []}).core(core)
+    for figure in ("mvm_energy_pj", "area_mm2"):
+        found, band = getattr(core_datasheet(alone), figure), figure_factor(alone, figure)
+        assert found / band <= getattr(known, figure) <= found * band
 
 
 def test_points_that_no_formula_can_follow_widen_the_band():
