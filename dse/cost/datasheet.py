@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dse.cost.tile import tile_of
+from dse.errors import SpecError
 from dse.spec.analog_core import AnalogCore
 from dse.units import Quantity
 
@@ -36,8 +37,12 @@ def core_datasheet(core: AnalogCore, rows_used: Quantity | None = None, cols_use
         cols_used: columns read; None: all.
 
     Raises:
-        SpecError: a calibration that its formulas cannot meet.
+        SpecError: more rows or columns than the array has, or a calibration that its formulas cannot meet.
     """
+    for name, used, there in (("rows", rows_used, core.rows), ("cols", cols_used, core.cols)):
+        if used is not None and not np.all((np.asarray(used) > 0) & (np.asarray(used) <= there)):
+            most = float(np.min(there))
+            raise SpecError(f"{name}_used: the array has 1 to {most:g} {name} (got {used})")
     rows, cols = core.rows if rows_used is None else rows_used, core.cols if cols_used is None else cols_used
     tile, ops = tile_of(core), 2.0 * rows * cols
     mvm, area = tile.mvm(rows, cols), sum(tile.area_parts_mm2().values(), 0.0)

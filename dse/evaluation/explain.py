@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from dse.errors import SpecError
-from dse.evaluation.formulas import AREA, TRAFFIC, energy_formula, time_formula
+from dse.evaluation.formulas import AREA, TRAFFIC, WAITS, energy_formula, time_formula
 from dse.evaluation.influence import influence
 from dse.evaluation.leaf import EXACT, Opened, leaf
 from dse.evaluation.source import energy_path, origin_of
@@ -38,6 +38,8 @@ class Explanation:
     area: Node
     traffic: Node
     """Bytes of a token."""
+    waits: Node
+    """What dependent products wait for others on shared tiles, in a step."""
     tokens_per_step: float
     serving_fraction: float = 1.0
     """Share of all time that is left beside drift refresh."""
@@ -49,8 +51,7 @@ class Explanation:
             SpecError: no such metric.
         """
         if metric not in METRICS:
-            known = ", ".join(METRICS)
-            raise SpecError(f"unknown metric {metric!r}{did_you_mean(metric, METRICS)} (metrics: {known})")
+            raise SpecError(f"unknown metric {metric!r}{did_you_mean(metric, METRICS)}")
         return METRICS[metric](self)
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,6 +92,7 @@ def explain_design(arch: Architecture, workload: Workload, mapping: Mapping) -> 
         latency=explain_latency(design),
         area=explain_area(design),
         traffic=explain_bytes(design),
+        waits=leaf(design, "waits", evaluation.contended_latency_ns - evaluation.latency_ns, "ns", WAITS),
         tokens_per_step=at_point(evaluation.tokens_per_step),
         serving_fraction=1.0 - at_point(evaluation.time_lost_fraction),
     )
@@ -210,6 +212,11 @@ def chosen_inputs(workload: Workload, what: str) -> tuple[Input, ...]:
     return tuple(Input(path=p, value=v, origin=origin_of(workload, p)) for p, v in stated.items())
 
 
+def contended_latency_ns(found: Explanation) -> Node:
+    """Time of a step, and what is waited for on shared tiles beyond it."""
+    return total("contended_latency_ns_per_step", [n for n in (found.latency, found.waits) if n.value], "ns")
+
+
 def tokens_per_s(found: Explanation) -> Node:
     """Tokens of a step over its time, less the time of drift refresh."""
     tokens = Node(name="tokens of a step", value=found.tokens_per_step, unit="", rule="product", is_chosen=True)
@@ -227,10 +234,11 @@ def power_mw(found: Explanation) -> Node:
     return quotient("power_mw", found.energy, found.latency, "mW", scale=found.tokens_per_step)
 
 
-TREES: Final = ("energy", "latency", "area", "traffic")
+TREES: Final = ("energy", "latency", "area", "traffic", "waits")
 METRICS: Final[dict[str, Callable[[Explanation], Node]]] = {
     "energy_pj_per_token": lambda found: found.energy,
     "latency_ns_per_step": lambda found: found.latency,
+    "contended_latency_ns_per_step": contended_latency_ns,
     "tokens_per_s": tokens_per_s,
     "tokens_per_j": tokens_per_j,
     "power_mw": power_mw,

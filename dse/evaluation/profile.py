@@ -134,7 +134,7 @@ def layer_profiles(workload: Workload, mapping: Mapping, costs: CostTable) -> tu
     """Profiles of all layers and of the head.
 
     Raises:
-        SpecError: the mapping lacks a block, or names a group that the architecture has not.
+        SpecError: the mapping lacks a block, has one of another model, or names a group that the architecture has not.
     """
     layers = placed_layers(workload.model, mapping, costs.options, costs.classes)
     visits = visits_per_token(workload)
@@ -166,6 +166,9 @@ def placed_layers(
     class_index: dict[int, int] = {}
     layers: dict[int | None, dict[EntryKey, list[int]]] = defaultdict(lambda: defaultdict(list))
     blocks = make_blocks(model)
+    foreign = mapping.placement.keys() - {block.name for block in blocks}
+    if foreign:
+        raise SpecError(f"the mapping places {min(foreign)}, which {model.name} has not; map this workload again")
     for position, block in enumerate(blocks):
         if block.kind == "embedding":
             continue

@@ -105,8 +105,10 @@ def uncertainty(
         seed: of the samples.
 
     Raises:
-        SpecError: several design points, or a mapping of something else.
+        SpecError: several design points, no samples, or a mapping of something else.
     """
+    if n_samples < 1:
+        raise SpecError(f"intervals need at least one sample (got n_samples={n_samples})")
     spreads, unstated, not_sampled = spreads_of(arch, workload, influence(arch, workload, mapping))
     values = sampled_values(spreads, n_samples, seed)
     n_singles = 2 * len(spreads)

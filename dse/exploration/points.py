@@ -31,7 +31,7 @@ def grid(axes: Mapping[str, Sequence[Value]]) -> pd.DataFrame:
     if n_points > MAX_POINTS:
         sizes = " x ".join(str(len(values)) for values in axes.values())
         raise SpecError(f"the axes span {n_points} points ({sizes}); at most {MAX_POINTS}: give fewer values per axis")
-    indices = np.indices([len(values) for values in axes.values()]).reshape(len(axes), -1)
+    indices = np.indices([len(values) for values in axes.values()]).reshape(len(axes), n_points)
     columns = {path: np.asarray(values)[index] for (path, values), index in zip(axes.items(), indices, strict=True)}
     return pd.DataFrame(columns, index=pd.RangeIndex(n_points, name="point"))
 

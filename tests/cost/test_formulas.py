@@ -29,6 +29,12 @@ def test_attention_work_is_quadratic_in_prefill_and_linear_in_decode():
     assert kv_traffic_bytes(model, decode) == 32 * 1025 * 2 * 2048 * 2
 
 
+@pytest.mark.parametrize("used", [{"rows_used": 513}, {"cols_used": 0}, {"cols_used": np.array([1.0, 600.0])}])
+def test_a_datasheet_of_more_than_the_array_has_is_refused(used):
+    with pytest.raises(SpecError, match=r"_used: the array has 1 to 512 (rows|cols) \(got"):
+        core_datasheet(load_architecture("server_pcm3d").core("pcm"), **used)
+
+
 def test_compute_runs_at_the_narrowest_listed_precision_that_is_wide_enough():
     unit = load_architecture("server_pcm3d").unit("npu")  # lists fp16 and int8
     assert compute_precision(unit, weights="int4", activations="int8") == "int8"

@@ -231,3 +231,13 @@ def test_cost_table_frame_lists_every_allowed_option(server, olmoe):
     expert = frame[(frame["kind"] == "expert") & (frame["group"] == "pcm")].iloc[0]
     assert expert["units"] == 24
     assert expert["energy_pj_per_visit"] > 240_000  # by hand: 24 products of 10 nJ, plus links and partial sums
+
+
+def test_a_mapping_of_a_larger_model_is_refused_though_it_places_every_block():
+    arch, small = load_architecture("server_pcm3d_lumped"), load_workload("tiny_moe")
+    olmoe = load_workload("olmoe")
+    mapping = rule_mapping(arch, olmoe, score_blocks(olmoe), rule="all_analog")
+    with pytest.raises(
+        SpecError, match=r"the mapping places layers\.\S+, which tiny_moe has not; map this workload again"
+    ):
+        evaluate(arch, small, mapping)

@@ -68,6 +68,9 @@ def test_every_leaf_says_its_formula_and_what_it_rests_on(explained):
             assert leaf.terms, leaf.name
             assert leaf.inputs, leaf.name
             assert leaf.primary, leaf.name
+    if explanation.waits.value:
+        assert explanation.waits.formula
+        assert explanation.waits.inputs
     for leaf in explanation.traffic.leaves():
         assert leaf.formula, leaf.name
         assert {"model"} < {entry.path for entry in leaf.inputs}, leaf.name
@@ -210,8 +213,11 @@ def test_an_explanation_is_read_back_as_it_was_written(explained):
 
 
 def test_an_unknown_metric_is_named_with_the_one_that_was_meant():
+    found = design("tiny_edge", "tiny_moe", 0.25)
     with pytest.raises(SpecError, match=r"unknown metric 'energy_per_token', did you mean 'energy_pj_per_token'"):
-        explain(*design("tiny_edge", "tiny_moe", 0.25), "energy_per_token")
+        explain(*found, "energy_per_token")
+    with pytest.raises(SpecError, match=r"unknown metric 'x'; known: area_mm2, .*, tokens_per_s$"):
+        explain(*found, "x")
 
 
 def test_several_designs_are_not_explained_at_once():

@@ -7,6 +7,7 @@ from dse import evaluate, load_architecture, load_workload, rule_mapping, score_
 from dse.cost.band import AT_A_POINT, UNCALIBRATED, band_factor
 from dse.cost.crossbar_components import COMPONENTS
 from dse.cost.tile import tile_of
+from dse.errors import SpecError
 from dse.evaluation.spreads import METRICS
 from dse.report.uncertainty_text import uncertainty_text
 
@@ -127,6 +128,11 @@ def test_samples_whose_values_contradict_each_other_are_left_out_and_counted():
     for metric in METRICS:
         low, high = found.extremes[metric]
         assert low <= found.nominal[metric] <= high
+
+
+def test_intervals_need_samples(server):
+    with pytest.raises(SpecError, match=r"at least one sample \(got n_samples=0\)"):
+        uncertainty(*server, n_samples=0)
 
 
 def test_the_same_seed_draws_the_same_and_another_does_not(server):

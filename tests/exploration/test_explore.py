@@ -35,6 +35,12 @@ def test_grid_holds_every_combination_once():
     assert len(points.drop_duplicates()) == 4
 
 
+def test_a_space_without_axes_is_one_design():
+    found = explore(Space(architecture=load_architecture("tiny_edge"), workload=load_workload("tiny_moe"), axes={}))
+    assert list(found.points["status"]) == ["ok"]
+    assert len(grid({})) == 1
+
+
 def test_every_point_equals_the_design_evaluated_alone(space, study):
     for point in study.points[study.points["status"] == "ok"].sample(6, random_state=1).index:
         row = study.points.loc[point]
