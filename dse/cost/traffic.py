@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -36,6 +37,11 @@ class TrafficCost:
     def time_ns(self) -> Quantity:
         """Time of the bytes [ns]: they stream through link and network, so that the slower one binds."""
         return np.asarray(np.maximum.reduce(np.broadcast_arrays(*self.busy_ns.values()))) if self.busy_ns else 0.0
+
+    def with_skew(self, skew: Quantity) -> TrafficCost:
+        """The same where the busiest link of the network carries so many times what it does of even traffic."""
+        busy_ns = {kind: time * (skew if kind == "network" else 1.0) for kind, time in self.busy_ns.items()}
+        return dataclasses.replace(self, busy_ns=busy_ns)
 
 
 def traffic_cost(

@@ -12,8 +12,9 @@ import pandas as pd
 
 from dse.cost.link import distinct_dies
 from dse.cost.option import host_unit
-from dse.cost.table import CostTable
+from dse.cost.table import CostTable, is_some
 from dse.cost.traffic import traffic_cost
+from dse.evaluation.packed_traffic import busiest_network_link
 from dse.evaluation.profile import Entry
 from dse.mapping.die_runs import expected_dies
 from dse.mapping.model import Mapping
@@ -76,35 +77,29 @@ def die_spreads(
     return tuple(spreads)
 
 
-def with_spread(
+def as_placed(
     arch: Architecture, workload: Workload, mapping: Mapping, costs: CostTable, used: Iterable[tuple[Quantity, Entry]]
 ) -> CostTable:
-    """Costs in which the experts of a token share vectors as the mapping lets them.
+    """Costs in which vectors cross links and networks as the mapping lets them.
 
-    The table of ``cost_table`` takes all of a token's experts to be on one analog group, on dies at random: the lower
-    end a mapping program needs. A link without ``broadcast`` and ``reduce: die`` shares nothing.
+    The table of ``cost_table`` takes all of a token's experts to be on one analog group, on dies at random, and all
+    tiles of a die to have the same traffic: the lower end a mapping program needs. A link without ``broadcast`` and
+    ``reduce: die`` shares nothing.
     """
-    host, used = host_unit(arch), tuple(used)
-    sharing_links = {
-        core.name: core
-        for core in arch.analog_cores
-        if core.die != host.die
-        and (link := arch.link_between(core.die, host.die)) is not None
-        and (link.broadcast or link.reduce == "die")
-    }
-    if not sharing_links:
-        return costs
+    host = host_unit(arch)
+    sharing = {spread.group: spread.sharing for spread in die_spreads(arch, workload, mapping, costs, used)}
     entries = [list(row) for row in costs.entries]
-    experts = [index for index, block_class in enumerate(costs.classes) if block_class.kind == "expert"]
-    for spread in die_spreads(arch, workload, mapping, costs, used):
-        core = sharing_links.get(spread.group)
-        if core is None:
-            continue
-        options = [(at, o.copies) for at, o in enumerate(costs.options) if o.group == spread.group]
-        for index, (option, copies) in product(experts, options):
-            block_class = costs.classes[index]
-            traffic = traffic_cost(arch, workload, block_class, core, host, sharing=spread.sharing, copies=copies)
-            cost = costs.of(index, option)
+    for core in arch.analog_cores:
+        link, network = arch.link_between(core.die, host.die), arch.network_within(core.die)
+        shares = core.die != host.die and link is not None and (link.broadcast or link.reduce == "die")
+        skew = 1.0 if network is None else busiest_network_link(arch, workload, mapping, network).skew
+        of_group = [(at, o.copies) for at, o in enumerate(costs.options) if o.group == core.name]
+        for index, (option, copies) in product(range(len(costs.classes)), of_group):
+            block_class, cost = costs.classes[index], costs.of(index, option)
+            dies = sharing.get(core.name) if shares and block_class.kind == "expert" else None
+            if (dies is None and skew == 1) or not is_some(cost.units):
+                continue
+            traffic = traffic_cost(arch, workload, block_class, core, host, sharing=dies, copies=copies).with_skew(skew)
             entries[index][option] = dataclasses.replace(
                 cost, link_ns_per_visit=traffic.time_ns, visit_parts_pj={**cost.visit_parts_pj, **traffic.energy_pj}
             )

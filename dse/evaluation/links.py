@@ -6,26 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from dse.cost.digital_hand_off import digital_hand_off
 from dse.cost.exchange import exchange_cost
-from dse.cost.network import mesh_link_loads, network_bytes_per_visit, network_paths
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable
 from dse.cost.traffic import traffic_cost
 from dse.evaluation.hand_off import DieSpread
+from dse.evaluation.packed_traffic import busiest_die, busiest_network_link
 from dse.evaluation.profile import Entry
 from dse.evaluation.timeline import EXCHANGE_BANDWIDTH, LINK_BANDWIDTH, StageTime
 from dse.mapping.model import Mapping
 from dse.spec.architecture import AnalogCore, Architecture, DigitalUnit
 from dse.spec.link import DieNetwork
-from dse.units import BITS, Quantity, at_point
+from dse.units import Quantity, at_point
 from dse.workload.build import Workload
-from dse.workload.routing import visits_per_token
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -52,13 +47,18 @@ def link_uses(
 ) -> tuple[LinkUse, ...]:
     """Every link that a mapping uses, the busiest first (first design point)."""
     busy: dict[str, float] = {}
+    busiest = {n: busiest_network_link(arch, workload, mapping, n) for n in arch.links if isinstance(n, DieNetwork)}
+    skew = {network.within: link.skew for network, link in busiest.items()}
     sharing = {spread.group: spread.sharing for spread in spreads}
     for stage in stages:
         for group, time in stage.groups.items():
             own = [entry for entry in stage.entries if costs.options[entry.option_index].group == group]
             if costs.is_analog[group]:
-                whole = time.added[LINK_BANDWIDTH]
-                one = token_ns(arch, workload, costs, own, arch.core(group), sharing=sharing.get(group))
+                core = arch.core(group)
+                whole = busiest_die(workload, mapping, group, at_point(arch.die(core.die).count)) * time.link
+                one = token_ns(
+                    arch, workload, costs, own, core, sharing=sharing.get(group), skew=skew.get(core.die, 1.0)
+                )
             else:
                 whole = time.added.get(f"{group} {EXCHANGE_BANDWIDTH}", np.zeros(1))
                 one = digital_token_ns(arch, workload, costs, own, arch.unit(group))
@@ -66,10 +66,11 @@ def link_uses(
             tokens = at_point(stage.multiplicity * whole) / waited if waited else 0.0
             for name, each in one.items():
                 busy[name] = busy.get(name, 0.0) + tokens * each
-    uses = []
-    for name, busy_ns in busy.items():
-        where, factor = packed_link(arch, workload, mapping, name)
-        uses.append(LinkUse(name=where, busy_ns=factor * busy_ns, load_fraction=factor * busy_ns / step_ns))
+    links = {f"links.{n.name}": link.name for n, link in busiest.items()}
+    uses = [
+        LinkUse(name=f"{name}, {links[name]}" if name in links else name, busy_ns=time, load_fraction=time / step_ns)
+        for name, time in busy.items()
+    ]
     return tuple(sorted(uses, key=lambda use: -use.busy_ns))
 
 
@@ -81,6 +82,7 @@ def token_ns(
     core: AnalogCore,
     *,
     sharing: Quantity | None,
+    skew: float,
 ) -> dict[str, float]:
     """Time of the traffic of one token in a stage on each link, and under ``LINK_BANDWIDTH`` what the stage waits."""
     found = {LINK_BANDWIDTH: 0.0}
@@ -89,8 +91,9 @@ def token_ns(
         block_class, copies = costs.classes[entry.class_index], costs.options[entry.option_index].copies
         traffic = traffic_cost(arch, workload, block_class, core, host_unit(arch), sharing=shared, copies=copies)
         visits = float(np.sum(entry.visits_per_token))
-        found[LINK_BANDWIDTH] += visits * at_point(traffic.time_ns)
-        for kind, time in traffic.busy_ns.items():
+        placed = traffic.with_skew(skew)
+        found[LINK_BANDWIDTH] += visits * at_point(placed.time_ns)
+        for kind, time in placed.busy_ns.items():
             name = link_name(arch, core, kind)
             found[name] = found.get(name, 0.0) + visits * at_point(time)
     return found
@@ -120,53 +123,3 @@ def link_name(arch: Architecture, core: AnalogCore, kind: str) -> str:
     """Path of the link or network that a core uses."""
     link = arch.link_between(core.die, host_unit(arch).die)
     return f"links.{core.die}" if kind == "network" or link is None else f"links.{link.name}"
-
-
-def packed_link(arch: Architecture, workload: Workload, mapping: Mapping, name: str) -> tuple[str, float]:
-    """Name of the busiest link, and its load over that of equal traffic to all tiles, which the costs assume."""
-    network = next((n for n in arch.links if isinstance(n, DieNetwork) and f"links.{n.name}" == name), None)
-    if network is None:
-        return name, 1.0
-    expected = at_point(network_paths(arch, network).worst_load_fraction)
-    if mapping.slices is None or mapping.slices.empty or network.topology != "mesh" or expected == 0:
-        return f"{name}, beside the port", 1.0
-    worst = max(
-        (
-            (load / total, link)
-            for die in tile_traffic(arch, workload, mapping.slices, network).values()
-            if (total := float(die.sum())) > 0
-            for link, load in mesh_link_loads(die).items()
-        ),
-        default=(expected, "beside the port"),
-    )
-    return f"{name}, {worst[1]}", worst[0] / expected
-
-
-def tile_traffic(arch: Architecture, workload: Workload, slices: pd.DataFrame, network: DieNetwork) -> dict[int, Array]:
-    """Die → bytes per token that each of its tiles moves, by the packed slices; a block's slices share its bytes."""
-    bits = BITS[workload.scenario.precision.activations]
-    cores = [core for core in arch.analog_cores if core.die == network.within]
-    counts = slices.groupby(["block", "group"], sort=False).size()
-    visits = dict(zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True))
-    classes = {b.name: b.block_class for b in workload.blocks}
-    n_tiles = sum(round(at_point(core.tiles_per_die)) for core in cores)
-    traffic = {die: np.zeros(n_tiles) for die in range(round(at_point(arch.die(network.within).count)))}
-    first = 0
-    for core in cores:
-        own = slices[slices["group"] == core.name]
-        per_slice = {
-            block: visits[block]
-            * at_point(
-                network_bytes_per_visit(
-                    classes[block], rows=core.rows, cols=core.cols, activation_bits=bits, adc_bits=core.adc.bits
-                )
-            )
-            / counts[block, core.name]
-            for block in own["block"].unique()
-        }
-        moved = own["block"].map(per_slice).to_numpy(dtype=np.float64)
-        for die, tiles in traffic.items():
-            here = (own["die"] == die).to_numpy()
-            np.add.at(tiles, first + own["tile"].to_numpy()[here], moved[here])
-        first += round(at_point(core.tiles_per_die))
-    return traffic

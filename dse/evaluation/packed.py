@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from dse.spec.model import Model
 from dse.workload.blocks import BlockClass, BlockKind, make_blocks
 from dse.workload.build import Workload
 from dse.workload.routing import visits_per_token
+
+TILE_BITS: Final = 24
+"""Bits of the number of a tile within its die."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,11 +37,14 @@ class PackedTiles:
     """Slices of all blocks."""
     rest: NDArray[np.int64]
     """(N,): products of one visit of each block in a row, beyond those on its fullest tile (``rest_of_chain``)."""
+    on_dies: NDArray[np.float64]
+    """(D, N): share of each block's slices on each die that holds some of the stage."""
 
     @property
-    def signature(self) -> tuple[tuple[int, ...], bytes, bytes]:
-        """What two layers must share to have the same loads and waits."""
-        return self.held.shape, self.held.tobytes(), self.rest.tobytes()
+    def signature(self) -> tuple[tuple[int, ...], bytes, bytes, bytes]:
+        """What two layers must share to have the same loads, waits and traffic; dies are told by what they hold."""
+        dies = self.on_dies[np.lexsort(self.on_dies.T)]
+        return self.held.shape, self.held.tobytes(), self.rest.tobytes(), dies.tobytes()
 
 
 def packed_stages(
@@ -66,7 +72,7 @@ def stages_of_slices(
     cell_of = np.full(len(names), -1)
     cell_of[list(cells)] = [number[cell] for cell in cells.values()]
     key = np.where(cell_of[code] < 0, -1, cell_of[code] * len(groups) + group)
-    place = places(slices)
+    place, die = places(slices), slices["die"].to_numpy(np.int64)
     order = np.argsort(key, kind="stable")
     found: dict[int | None, dict[tuple[str, str], PackedTiles]] = defaultdict(dict)
     for own in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
@@ -78,9 +84,22 @@ def stages_of_slices(
                 contents(place[own], position, len(held)),
                 len(own),
                 rest_of_chain(place[own], position, depth[own]),
+                on_dies(die[own], position),
             )
             found[layer][stage, str(groups[group[own[0]]])] = tiles
     return dict(found)
+
+
+def on_dies(die: NDArray[np.int64], block: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(D, N): share of each block's slices on each die that holds some, in the order of the dies.
+
+    >>> on_dies(np.array([3, 3, 5, 5]), np.array([0, 0, 0, 1])).round(2).tolist()
+    [[0.67, 0.0], [0.33, 1.0]]
+    """
+    row = np.unique(die, return_inverse=True)[1]
+    counts = np.zeros((row.max() + 1, block.max() + 1))
+    np.add.at(counts, (row, block), 1.0)
+    return np.asarray(counts / counts.sum(axis=0))
 
 
 def depths(matrix: pd.Series, classes: Sequence[BlockClass | None], block: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -132,7 +151,7 @@ def rest_of_chain(place: NDArray[np.int64], block: NDArray[np.int64], depth: NDA
 
 def places(slices: pd.DataFrame) -> NDArray[np.int64]:
     """One number for die and tile of every slice."""
-    return np.asarray((slices["die"].to_numpy(np.int64) << 24) + slices["tile"].to_numpy(np.int64))
+    return np.asarray((slices["die"].to_numpy(np.int64) << TILE_BITS) + slices["tile"].to_numpy(np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,6 +164,8 @@ class PackedVisits:
     """Two block classes → Σ over stages of the product of their visits per token, on each tile in use."""
     n_slices: MappingABC[int, int]
     """Block class → slices."""
+    busiest_die_fraction: float
+    """Share of all visits of slices that falls on the busiest die."""
 
 
 def packed_visits(
@@ -197,4 +218,14 @@ def visits_of_group(
             if np.any(of[pair[0]] * of[pair[1]])
         },
         {kind: int((block_class == kind).sum()) for kind in kinds},
+        busiest_fraction(place >> TILE_BITS, load),
     )
+
+
+def busiest_fraction(die: NDArray[np.int64], load: NDArray[np.float64]) -> float:
+    """Largest share of a load that falls on one die.
+
+    >>> busiest_fraction(np.array([0, 0, 2]), np.array([1.0, 2.0, 1.0]))
+    0.75
+    """
+    return float(np.bincount(die, load).max() / load.sum()) if load.any() else 0.0

@@ -22,7 +22,7 @@ from dse.evaluation.counts import operation_counts
 from dse.evaluation.energy import added, digital_energy_model, energy_parts, memory_traffic
 from dse.evaluation.gating import gating_parts
 from dse.evaluation.growth import growing
-from dse.evaluation.hand_off import with_spread
+from dse.evaluation.hand_off import as_placed
 from dse.evaluation.packed import PackedVisits, packed_visits
 from dse.evaluation.profile import STAGE_OF, LayerProfile, layer_profiles, used_options, without
 from dse.evaluation.result import Evaluation, RunPart
@@ -106,7 +106,7 @@ def evaluate_scenario(
             (profile.multiplicity, entry) for profile in profiles for entry in profile.entries.get("experts", ())
         ]
         packed = packed_visits(phase.workload, mapping, STAGE_OF) if arch.composition == "pipelined" else {}
-        shared = with_spread(arch, phase.workload, mapping, table, experts)
+        shared = as_placed(arch, phase.workload, mapping, table, experts)
         parts.append(RunPart(phase.name, phase.weight, evaluate_phase(arch, phase, shared, profiles, packed)))
     if len(parts) == 1:
         return parts[0].evaluation

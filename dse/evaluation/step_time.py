@@ -166,11 +166,13 @@ def resource_shares(
                     shares["work"] = plus(shares.get("work", 0.0), stage.multiplicity, time.total)
                 continue
             load, link = time.bound_by[f"{group} tile load"], found.setdefault(f"{group} link", {})
-            on_link = plus(link.get("link bandwidth", 0.0), stage.multiplicity, time.added["link bandwidth"])
+            on_link = plus(link.get("link bandwidth", 0.0), stage.multiplicity, time.link)
             link["link bandwidth"] = on_link
             tile, name = found.setdefault(tile_name(group), {}), f"{group} tile load"
             tile[name] = plus(tile.get(name, 0.0), stage.multiplicity, load)
     for group, loads in work.items():
+        link = found[f"{group} link"]
+        link["link bandwidth"] = loads.die_imbalance * link["link bandwidth"]
         tile, name = found[tile_name(group)], f"{group} tile load"
         tile[name] = np.minimum(tile[name], np.maximum(loads.busiest_stage_ns, loads.fullest_ns))
     return found

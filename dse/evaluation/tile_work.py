@@ -31,6 +31,8 @@ class TileWork:
     """Largest ``W² − Σ_stages w²`` of a tile of which W is the work and w that in one stage [ns²]."""
     busiest_stage_ns: Array
     """Busiest tile of the busiest stage, for all micro-batches together over their number [ns]."""
+    die_imbalance: Quantity = 1.0
+    """Visits on the busiest die over the mean of all dies; 1 where nothing is packed."""
 
 
 def tile_work(
@@ -60,8 +62,27 @@ def tile_work(
     found = {}
     for core in (core for core in arch.analog_cores if core.name in busiest):
         fullest, others = work_per_token(arch, core, costs, profiles, packed=packed.get(core.name))
-        found[core.name] = TileWork(tokens * fullest, np.square(tokens) * others, busiest[core.name])
+        uneven = imbalance(arch, core, costs, profiles, packed.get(core.name))
+        found[core.name] = TileWork(tokens * fullest, np.square(tokens) * others, busiest[core.name], uneven)
     return found
+
+
+def imbalance(
+    arch: Architecture,
+    core: AnalogCore,
+    costs: CostTable,
+    profiles: Sequence[LayerProfile],
+    packed: PackedVisits | None,
+) -> Quantity:
+    """Visits on the busiest die of a group over the mean of its dies; 1 for designs with other slices than packed."""
+    if packed is None:
+        return 1.0
+    placed: Quantity = 0.0
+    for entries in stages_in_order(profiles):
+        for entry in (e for e in entries if costs.options[e.option_index].group == core.name):
+            placed = placed + entry.n_blocks * costs.of(*entry.at).units
+    uneven = arch.die(core.die).count * packed.busiest_die_fraction
+    return np.where(np.asarray(placed) == sum(packed.n_slices.values()), uneven, 1.0)
 
 
 def busiest_stages_ns(

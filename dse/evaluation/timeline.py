@@ -16,6 +16,7 @@ from dse.cost.gating import wake_ns
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable, is_some, plus
 from dse.cost.vector import VectorCost, vector_costs, vector_stage
+from dse.evaluation.die_traffic import die_imbalance
 from dse.evaluation.packed import PackedTiles
 from dse.evaluation.profile import Entry, LayerProfile, Stage
 from dse.evaluation.shared import shared_links, shared_memories
@@ -48,6 +49,8 @@ class GroupTime:
     """What dependent products wait for others on shared tiles (``dependent_wait_ns``); not in ``total``."""
     shared: Mapping[str, Quantity] = field(default_factory=dict)
     """Memory, or link of a die, that other groups use too → time for which this one does."""
+    link: Quantity = 0.0
+    """Time of an analog group's links, if all its dies had the same traffic."""
     bound: Quantity = field(init=False)
     """Time of the resource that needs longest [ns]."""
     total: Quantity = field(init=False)
@@ -138,6 +141,7 @@ class _Sums:
     launch: Quantity = 0.0
     link: Quantity = 0.0
     vector: Quantity = 0.0
+    imbalance: Quantity = 1.0
 
 
 def stage_times(
@@ -205,7 +209,9 @@ def group_times(
     if vector is not None:
         sums[costs.host].vector = vector.ns
     for name, core_load in tile_loads(arch, workload, costs, entries, packed=packed, tokens=tokens).items():
+        own = [entry for entry in entries if costs.options[entry.option_index].group == name]
         sums[name].load, sums[name].spread, sums[name].rest = core_load
+        sums[name].imbalance = die_imbalance(costs, own, packed.get(name), arch.die(arch.core(name).die).count)
     return {name: as_group_time(arch, costs, name, group) for name, group in sums.items()}
 
 
@@ -217,12 +223,13 @@ def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) 
             f"{name} tile load": np.maximum(sums.load, sums.compute),
         }
         waking = wake_ns(arch.core(name))
-        added = {"link latency": sums.fixed - waking, LINK_BANDWIDTH: sums.link}
+        link = sums.imbalance * sums.link
+        added = {"link latency": sums.fixed - waking, LINK_BANDWIDTH: link}
         added |= {"tile wake-up": waking} if np.any(waking) else {}
         load_binds = sums.load >= np.maximum(sums.path, sums.compute)
         wait = dependent_wait_ns(path_ns=sums.path, load_ns=sums.load, rest_ns=sums.rest)
-        shared = {shared_links(arch)[name]: sums.link} if name in shared_links(arch) else {}
-        return GroupTime(bound_by, added, np.where(load_binds, sums.spread, 0.0), wait, shared)
+        shared = {shared_links(arch)[name]: link} if name in shared_links(arch) else {}
+        return GroupTime(bound_by, added, np.where(load_binds, sums.spread, 0.0), wait, shared, sums.link)
     bound_by = {f"{arch.unit(name).memory} bandwidth": sums.fetch, f"{name} compute": sums.compute}
     if is_some(sums.buffer):
         bound_by[f"{name} buffer"] = sums.buffer

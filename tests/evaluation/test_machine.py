@@ -1,5 +1,7 @@
 """Networks, hand-off, gating, refresh, spares, packages and warnings in an evaluation, worked by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from two_layers import first_expert_analog, machine_text, placed, workload_of_two_layers
@@ -93,6 +95,37 @@ def test_the_packed_mapping_names_the_busiest_link_of_the_mesh(tmp_path, design)
     worst = evaluate(arch, workload, mapping).machine.worst_link
     assert worst.name == "links.soc, row 0, column 1-2"
     assert worst.busy_ns == pytest.approx(2 * 36 / 3 / 4)
+
+
+def all_analog_olmoe(changed):
+    arch, workload = load_architecture("server_pcm3d", changed), load_workload("olmoe")
+    mapping = rule_mapping(arch, workload, score_blocks(workload), rule="all_analog")
+    return arch, workload, mapping, pack(mapping, arch, workload)
+
+
+def test_a_stage_waits_for_the_die_with_most_of_its_packed_slices():
+    # a fast network, so that the links between dies bind; per layer the share of its 1 536 slices on the fullest of
+    # four dies, counted in the packed table; all experts are equally likely
+    arch, workload, mapping, packed = all_analog_olmoe({"links.analog.bandwidth_bytes_per_ns": 1e9})
+    slices = packed.slices
+    layer = slices["block"].str.split(".").str[1]
+    fullest = slices.groupby([layer, "die"]).size().groupby(level=0).max() / 1536 * 4
+    even, found = (float(evaluate(arch, workload, m).critical_ns["link bandwidth"][0]) for m in (mapping, packed))
+    assert fullest.mean() > 1.5
+    assert found / even == pytest.approx(fullest.mean())
+
+
+@pytest.mark.parametrize("other", [{}, {"composition": "pipelined", "micro_batches": 4}])
+def test_a_packed_mapping_on_one_of_four_dies_has_the_links_of_one(other):
+    changed = {"links.analog.bandwidth_bytes_per_ns": 0.01, "composition": "serial"} | other
+    arch, workload, mapping, packed = all_analog_olmoe({**changed, "analog_cores.pcm.tiers_per_tile": 32})
+    assert set(packed.slices["die"]) == {0, 1, 2, 3}
+    on_one = dataclasses.replace(packed, slices=packed.slices.assign(die=0))
+    even, crowded = (evaluate(arch, workload, m) for m in (mapping, on_one))
+    worst = crowded.machine.worst_link
+    assert worst.load_fraction <= 1 + 1e-9
+    assert worst.busy_ns / even.machine.worst_link.busy_ns == pytest.approx(4, rel=0.02)
+    assert crowded.latency_ns_per_step / even.latency_ns_per_step == pytest.approx(4, rel=0.05)
 
 
 def test_gated_tiles_draw_power_only_while_their_layer_runs(design):
