@@ -46,7 +46,7 @@ def core_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--core", metavar="NAME", help="core group (default: the first)")
     sub.add_argument("--rows-used", type=whole(1), metavar="R", help="rows driven in the product (default: all)")
     sub.add_argument("--cols-used", type=whole(1), metavar="K", help="columns read in the product (default: all)")
-    add_sets(sub)
+    add_sets(sub, "analog_cores.pcm.adc.bits=6")
     add_output(sub, "write the JSON document there")
 
 

@@ -15,10 +15,10 @@ def add_pair(sub: argparse.ArgumentParser, *, is_optional: bool = False) -> None
     add_sets(sub)
 
 
-def add_sets(sub: argparse.ArgumentParser) -> None:
+def add_sets(sub: argparse.ArgumentParser, example: str = "scenario.batch=8") -> None:
     """Other values."""
     sub.add_argument("--set", action="append", default=[], metavar="PATH=VALUE",
-                     help="another value, e.g. scenario.batch=8")  # fmt: skip
+                     help=f"another value, e.g. {example}")  # fmt: skip
 
 
 def add_output(sub: argparse.ArgumentParser, text: str) -> None:
