@@ -11,12 +11,14 @@ import numpy as np
 from dse.cost.band import OF_FIGURE, Banded, band_factor, figure_factor
 from dse.cost.calibration import free_parameters, residuals
 from dse.cost.datasheet import core_datasheet
+from dse.cost.operating_point import OperatingPoint, point_of_calibration
 from dse.cost.tile import tile_of
 from dse.errors import SpecError
 from dse.report.converters import converters_document, converters_text
 from dse.report.tables import align, quantity_text
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.core_cost import ComponentsCost, LumpedCost
+from dse.spec.provenance import Provenance
 from dse.units import at_point, unit_of
 
 
@@ -113,13 +115,12 @@ def calibration_document(arch: Architecture, core: AnalogCore) -> dict[str, Any]
     if not isinstance(cost, ComponentsCost) or not cost.calibration:
         return None
     path = f"analog_cores.{core.name}.cost.calibration"
-    sources = []
-    for index in range(len(cost.calibration)):
-        origins = [p for name, p in arch.provenance.items() if name.startswith(f"{path}[{index}].") and p.source]
-        sources.append(origins[-1].source if origins else None)
+    origins = [origin_below(arch, f"{path}[{index}]") for index in range(len(cost.calibration))]
     return {
         "free": {quantity: list(names) for quantity, names in free_parameters(cost).items()},
-        "sources": sources,
+        "sources": [origin.source for origin in origins],
+        "evidence": [origin.evidence for origin in origins],
+        "settings": [settings_document(point_of_calibration(core, cost, given)) for given in cost.calibration],
         "points": [
             {
                 "point": r.point, "quantity": r.quantity, "stated": at_point(r.stated),
@@ -128,6 +129,30 @@ def calibration_document(arch: Architecture, core: AnalogCore) -> dict[str, Any]
             for r in residuals(core, cost)
         ],
     }  # fmt: skip
+
+
+def origin_below(arch: Architecture, path: str) -> Provenance:
+    """Origin of what a calibration point states: of its last value with a source."""
+    found = [origin for name, origin in arch.provenance.items() if name.startswith(f"{path}.") and origin.source]
+    return found[-1] if found else Provenance()
+
+
+def settings_document(at: OperatingPoint) -> dict[str, float]:
+    """Rows, columns, phases, bits and voltage of a published operating point; those that matter."""
+    settings = {
+        "rows_driven": at.rows_used, "cols_used": at.cols_used, "phases": at.phases, "dac_bits": at.dac_bits,
+        "adc_bits": at.adc_bits, "supply_v": at.supply,
+    }  # fmt: skip
+    return {name: at_point(value) for name, value in settings.items() if value is not None}
+
+
+def settings_text(settings: dict[str, float]) -> str:
+    """The settings of a point on one line."""
+    said = (
+        f"{settings['rows_driven']:g} rows x {settings['cols_used']:g} columns, read phases {settings['phases']:g}, "
+        f"bits {settings['dac_bits']:g} in, {settings['adc_bits']:g} out"
+    )
+    return f"{said}, {settings['supply_v']:g} V" if "supply_v" in settings else said
 
 
 def core_text(document: dict[str, Any]) -> str:
@@ -180,6 +205,11 @@ def calibration_text(document: dict[str, Any]) -> str:
     ]  # fmt: skip
     said = f"\n\ncalibrated ({free})\n"
     said += align(rows, ["", "quantity", "stated", "calibrated", "error"], right={2, 3, 4})
+    for index, (settings, source, evidence) in enumerate(
+        zip(given["settings"], given["sources"], given["evidence"], strict=True)
+    ):
+        where = f"point {index}: {settings_text(settings)}; [{evidence or 'no evidence named'}] {source or 'no source'}"
+        said += "\n" + textwrap.fill(where, 78, initial_indent="  ", subsequent_indent="    ")
     return f"{said}\n{bands_text(document)}"
 
 

@@ -223,6 +223,14 @@ def test_the_area_of_a_tile_is_as_sure_at_any_fill():
     assert density == pytest.approx(float(band_factor(core, "time", 8, 4) * AT_A_POINT))
 
 
+def test_what_a_core_was_calibrated_on_is_said(capsys):
+    assert main(["core", "yao_esserc_2024"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for index, rows in enumerate((128, 512)):  # paper: Yao 2024, Figs. 9, 10
+        point = f"point {index}: {rows} rows x 64 columns, read phases 1, bits 4 in, 8 out, 0.9 V; [measured] Yao 2024"
+        assert point in said
+
+
 def test_settings_that_move_nothing_are_named(capsys):
     # known: the file of this chip states no energy of drivers and converters, that of HERMES does
     for name, is_said in (("sinangil_jssc_2021", True), ("legallo_natelectron_2023", False)):
