@@ -127,13 +127,18 @@ def text_cells(comparison: Comparison, role: Role) -> tuple[str, ...]:
     return (comparison.name, *errors_cells(comparison.errors(role), Errors._fields), kept)
 
 
+def kept_digits(value: float) -> float:
+    """A figure as the table keeps it: counts whole, others to nine digits, which are the same on every machine."""
+    return float(value) if float(value).is_integer() else float(f"{value:.9g}")
+
+
 def validation_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Every row of every comparison."""
     return pd.DataFrame(
         [
             {
                 "comparison": c.name, "truth": c.truth, "case": r.case, "quantity": r.quantity, "role": ROLES[r.role],
-                "stated": r.stated, "found": float(f"{r.found:.9g}"),
+                "stated": r.stated, "found": kept_digits(r.found),
                 "error_fraction": float(f"{r.error_fraction:.3g}") if abs(r.error_fraction) > 1e-12 else 0.0,
                 "band_fraction": r.band_fraction, "in_band": r.in_band, "source": r.source or c.source,
             }

@@ -1,6 +1,7 @@
 """The validation page is current, keeps its claims, and separates what was calibrated."""
 
 import json
+import xml.etree.ElementTree as ET
 
 import pandas as pd
 import pytest
@@ -32,6 +33,17 @@ def test_the_table_of_all_rows_is_current(comparisons):
     assert kept["case"].tolist() == made["case"].tolist(), HINT
     for column in ("stated", "found"):
         assert kept[column].to_numpy() == pytest.approx(made[column].to_numpy(dtype=float), rel=1e-6), HINT
+
+
+def test_counts_stand_in_the_table_to_the_last_parameter():
+    kept = pd.read_csv(REPORTS / "validation.csv").set_index(["comparison", "case", "quantity"])
+    row = kept.sort_index().loc[("Parameters of released models", "allenai/OLMoE-1B-7B-0924", "total")]
+    assert row["found"] == row["stated"] == 6_919_161_856
+
+
+def test_the_page_comes_with_its_figure():
+    assert f"({FIGURE})" in (REPORTS / "validation.md").read_text(encoding="utf-8")
+    assert ET.parse(REPORTS / FIGURE).getroot().tag.endswith("svg"), HINT
 
 
 def test_the_figure_shows_every_comparison_that_is_not_exact(comparisons):
