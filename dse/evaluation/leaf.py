@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -14,12 +15,16 @@ from dse.evaluation.influence import ROUNDING, Influence, origin_at
 from dse.evaluation.source import origin_of
 from dse.evaluation.tree import UNSTATED, Factor, Input, Node
 from dse.spec.architecture import Architecture
+from dse.spec.descriptions import field_descriptions
 from dse.spec.provenance import Provenance
+from dse.spec.values import value_at
 from dse.units import at_point, unit_of
-from dse.workload.build import Workload
+from dse.workload.build import Workload, is_of_workload
 
 Array = NDArray[np.float64]
 EXACT: Final = 1e-9
+DEFAULT: Final = "default"
+"""Where a value stands that no file states."""
 COUNTS: Final = ("count", "tiles_per_die", "units_per_die")
 """Inputs without a unit that count as factors."""
 
@@ -39,7 +44,7 @@ def leaf(design: Opened, name: str, values: ArrayLike, unit: str, formula: Formu
     value = at_point(array)
     elasticities = design.influence.elasticities(array)
     inputs = {change.path: change.value for change in design.influence.changes}
-    origins = {p: origin_at(design.arch, design.workload, p) for p in elasticities}
+    origins = {p: origin_or_default(design, p) for p in elasticities}
     terms = proportional(value, elasticities, inputs) or additive(design.influence, array) or [(value, {})]
     primary = path or least_supported(elasticities, origins)
     found = origin_of(design.arch, path) if path else origins.get(primary)
@@ -50,7 +55,7 @@ def leaf(design: Opened, name: str, values: ArrayLike, unit: str, formula: Formu
                 Factor(name=formula.quantity or "quantity", value=quantity, unit=formula.unit),
                 *(
                     Factor(name=p, value=inputs[p], unit=unit_text(p), exponent=e,
-                           origin=origin_at(design.arch, design.workload, p))
+                           origin=origin_or_default(design, p))
                     for p, e in prices.items()
                 ),
             )
@@ -61,7 +66,19 @@ def leaf(design: Opened, name: str, values: ArrayLike, unit: str, formula: Formu
     )  # fmt: skip
 
 
-def least_supported(elasticities: dict[str, float], origins: dict[str, Provenance | None]) -> str:
+def origin_or_default(design: Opened, path: str) -> Provenance:
+    """Where a value comes from; for one that the file leaves out, what the format says of its default."""
+    stated = origin_at(design.arch, design.workload, path)
+    if stated is not None or is_of_workload(path):
+        return stated or Provenance(file=DEFAULT)
+    above, _, last = path.rpartition(".")
+    owner = value_at(design.arch, above) if above else design.arch
+    kind: type = type(owner)
+    texts = field_descriptions(kind) if dataclasses.is_dataclass(kind) else {}
+    return Provenance(file=DEFAULT, source=" ".join(texts.get(last, "").split()) or None)
+
+
+def least_supported(elasticities: dict[str, float], origins: dict[str, Provenance]) -> str:
     """Of the stated values that move a part most, how many there are of a thing left out, the one of least evidence."""
     known = {p: round(abs(e), 6) for p, e in elasticities.items() if is_price(p)}
     moving = {p: e for p, e in known.items() if p.rsplit(".", 1)[-1] not in COUNTS} or known
@@ -69,9 +86,9 @@ def least_supported(elasticities: dict[str, float], origins: dict[str, Provenanc
     return min(most, key=lambda p: (is_supported(origins[p]), p), default="")
 
 
-def is_supported(origin: Provenance | None) -> bool:
+def is_supported(origin: Provenance) -> bool:
     """Whether something is said to support a value."""
-    return origin is not None and origin.evidence not in (None, "assumed")
+    return origin.evidence not in (None, "assumed")
 
 
 Terms = list[tuple[float, dict[str, int]]]

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from dse.evaluation.leaf import unit_text
+from dse.evaluation.leaf import DEFAULT, unit_text
 from dse.evaluation.tree import Factor, Input, Node
 from dse.report.tables import quantity_text, significant
+from dse.spec.provenance import Provenance
 
 WIDTH: Final = 80
 MANY: Final = 8
@@ -66,7 +67,14 @@ def input_text(entry: Input) -> str:
     else:
         unit = unit_text(entry.path).split(" = ")[0].replace("share in [0, 1]", "")
         said = f" = {entry.value:g} {unit}".rstrip() + f" (1 % more: {entry.elasticity or 0:+.2f} %)"
-    return f"{entry.path}{said}: {entry.origin or 'default'}"
+    return f"{entry.path}{said}: {place_text(entry.origin)}"
+
+
+def place_text(origin: Provenance | None) -> str:
+    """Where a value stands and what supports it; of a default what the format says."""
+    if origin is None or origin.file == DEFAULT:
+        return DEFAULT + (f": {origin.source}" if origin and origin.source else "")
+    return str(origin)
 
 
 def factor_text(factor: Factor, *, first: bool) -> str:
@@ -79,7 +87,7 @@ def factor_text(factor: Factor, *, first: bool) -> str:
 
 def origin_text(path: str, factor: Factor) -> str:
     """Path and origin of a stated value."""
-    return f"{path}: {factor.origin}" if factor.origin is not None else f"{path}: default"
+    return f"{path}: {place_text(factor.origin)}"
 
 
 def wrapped(text: str, indent: str) -> list[str]:

@@ -67,9 +67,9 @@ class SwitchedCapacitorAdc:
     model: Literal["switched_capacitor"]
     """``switched_capacitor``: energy by bits and supply voltage, time by bits and rows, area by bits."""
     per_bit_ff: NonNegative = 100.0
-    """Capacitance that grows with the bits [fF]."""
+    """Capacitance that grows with the bits [fF]; 100 fF is the fit of zigzag-imc to three 28 nm macros."""
     per_level_ff: NonNegative = 0.001
-    """Capacitance that grows with the square of the levels [fF]."""
+    """Capacitance that grows with the square of the levels [fF]; 0.001 fF is the fit of zigzag-imc, as above."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

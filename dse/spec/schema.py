@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import inspect
-import sys
-from functools import cache
-from itertools import pairwise
 from typing import Any, Final, Literal, get_args
 
 from dse.spec import mapping_problem
 from dse.spec.architecture import ArchitectureSpec
+from dse.spec.descriptions import field_descriptions
 from dse.spec.device import Device
 from dse.spec.fields import fields_of
 from dse.spec.mapping_problem import MappingProblemSpec
@@ -112,22 +109,6 @@ def _all_classes(spec_class: type) -> list[type]:
         for field in fields_of(current).values():
             kinds = [kind for kind in (field.kind, field.kind.entries) if kind is not None]
             found += [inner for kind in kinds for inner in kind.classes if inner not in found]
-    return found
-
-
-@cache
-def field_descriptions(spec_class: type) -> dict[str, str]:
-    """Docstring of each field of a class, those of its parents included."""
-    parent = spec_class.__base__
-    found = dict(field_descriptions(parent)) if parent is not None and parent is not object else {}
-    tree = ast.parse(inspect.getsource(sys.modules[spec_class.__module__]))
-    body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == spec_class.__name__)
-    for field, text in pairwise(body):
-        is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-        if is_text and isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            assert isinstance(text, ast.Expr)
-            assert isinstance(text.value, ast.Constant)
-            found[field.target.id] = inspect.cleandoc(str(text.value.value))
     return found
 
 

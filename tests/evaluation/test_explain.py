@@ -85,7 +85,11 @@ def test_every_input_of_a_leaf_says_its_value_and_its_place(explained):
             for entry in leaf.inputs:
                 assert entry.value == stated[entry.path], entry.path
                 origin = stated_origin({**arch.provenance, **workload.provenance}, entry.path)
-                assert entry.origin == origin or entry.path == "model", entry.path
+                if origin is None and entry.path != "model":
+                    assert entry.origin.file == "default", entry.path
+                    assert entry.origin.source or entry.path.startswith("scenario."), entry.path
+                else:
+                    assert entry.origin == origin or entry.path == "model", entry.path
 
 
 def test_a_part_without_a_plain_factor_lists_what_moves_it_with_its_places():
@@ -97,6 +101,13 @@ def test_a_part_without_a_plain_factor_lists_what_moves_it_with_its_places():
     assert "cost.calibration.0.energy_pj = 13430 pJ" in text
     assert "HERMES, Le Gallo" in text
     assert leaf.primary == "analog_cores.pcm.cost.calibration.0.energy_pj"
+
+
+def test_a_default_says_what_the_format_says_of_it():
+    tree = explain(*design("hermes_2d_components", "tiny_moe", 0.9), "energy_pj_per_token")
+    texts = [" ".join(line.split()) for leaf in tree.leaves() for line in ["\n".join(reasons(leaf, ""))]]
+    (said,) = {text for text in texts if "dac.per_bit_ff" in text}
+    assert "dac.per_bit_ff: default: Capacitance per bit [fF]; 50 fF is the fit of zigzag-imc to 28 nm macros." in said
 
 
 def test_bytes_rest_on_the_model_and_on_what_is_run_and_on_no_assumption():
