@@ -16,11 +16,24 @@ def tiles_on(*, n_slices: Quantity, n_tiles: Quantity) -> Quantity:
 
 
 def wake_ns(core: AnalogCore) -> Quantity:
-    """Time that a stage waits until its tiles are on [ns]."""
+    """Time that a stage waits until its tiles are on, whatever runs before it [ns]."""
     idle = core.idle
     if idle is None or not idle.is_gated or idle.wake == "hidden" or idle.wake_ns is None:
         return 0.0
     return idle.wake_ns
+
+
+def late_wake_ns(core: AnalogCore, before_ns: Quantity) -> Quantity:
+    """Time that a stage still waits for tiles which wake while the stage before runs: what that is too short for [ns].
+
+    Args:
+        core: analog group.
+        before_ns: time of the stage before.
+    """
+    idle = core.idle
+    if idle is None or not idle.is_gated or idle.wake == "exposed" or idle.wake_ns is None:
+        return 0.0
+    return np.maximum(0.0, idle.wake_ns - before_ns)
 
 
 def least_upkeep_pj(

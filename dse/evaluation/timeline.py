@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.cost.attention import AttentionCost
-from dse.cost.gating import wake_ns
+from dse.cost.gating import late_wake_ns, wake_ns
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable, is_some, plus
 from dse.cost.vector import VectorCost, vector_costs, vector_stage
@@ -153,25 +153,31 @@ def stage_times(
     *,
     tokens: Array,
 ) -> tuple[StageTime, ...]:
-    """Times of every stage of every profile, in the order of execution within a layer."""
+    """Times of every stage of every profile, in the order of execution within a layer.
+
+    Tiles of the first stage of a layer, and of the head, wake in time: all of the layer before runs before them.
+    """
     stages = []
     vector = vector_costs(arch, workload)
     for profile in profiles:
+        before_ns: Quantity = np.inf
         for stage, entries in profile.entries.items():
             scores = attention if stage == "attention" else None
             work = vector.get(vector_stage(stage, has_experts=profile.has_experts))
             packed = {group: tiles for (name, group), tiles in profile.packed.items() if name == stage}
-            groups = group_times(
+            sums = group_sums(
                 arch, workload, costs, entries, packed=packed, attention=scores, vector=work, tokens=tokens
             )
-            if not groups:
+            if not sums:
                 continue
+            groups = {name: as_group_time(arch, costs, name, group, before_ns) for name, group in sums.items()}
             side_by_side = arch.composition != "serial" and stage == "experts"
             stages.append(StageTime(stage, profile.multiplicity, entries, groups, side_by_side))
+            before_ns = stages[-1].total
     return tuple(stages)
 
 
-def group_times(
+def group_sums(
     arch: Architecture,
     workload: Workload,
     costs: CostTable,
@@ -181,8 +187,8 @@ def group_times(
     attention: AttentionCost | None,
     vector: VectorCost | None,
     tokens: Array,
-) -> dict[str, GroupTime]:
-    """Time of each group that works in a stage."""
+) -> dict[str, _Sums]:
+    """What each group does that works in a stage."""
     sums: dict[str, _Sums] = defaultdict(_Sums)
     for entry in entries:
         name, cost, visits = costs.options[entry.option_index].group, costs.of(*entry.at), entry.visits(workload)
@@ -212,20 +218,23 @@ def group_times(
         own = [entry for entry in entries if costs.options[entry.option_index].group == name]
         sums[name].load, sums[name].spread, sums[name].rest = core_load
         sums[name].imbalance = die_imbalance(costs, own, packed.get(name), arch.die(arch.core(name).die).count)
-    return {name: as_group_time(arch, costs, name, group) for name, group in sums.items()}
+    return sums
 
 
-def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums) -> GroupTime:
-    """The sums of a group under the names of the resources that bind it or add to it."""
+def as_group_time(arch: Architecture, costs: CostTable, name: str, sums: _Sums, before_ns: Quantity) -> GroupTime:
+    """The sums of a group under the names of the resources that bind it or add to it.
+
+    Tiles may wake in ``before_ns``, the time of the stage before.
+    """
     if costs.is_analog[name]:
         bound_by = {
             f"{name} dependent products": sums.path,
             f"{name} tile load": np.maximum(sums.load, sums.compute),
         }
-        waking = wake_ns(arch.core(name))
+        waking, late = wake_ns(arch.core(name)), late_wake_ns(arch.core(name), before_ns)
         link = sums.imbalance * sums.link
         added = {"link latency": sums.fixed - waking, LINK_BANDWIDTH: link}
-        added |= {"tile wake-up": waking} if np.any(waking) else {}
+        added |= {"tile wake-up": waking + late} if np.any(waking + late) else {}
         load_binds = sums.load >= np.maximum(sums.path, sums.compute)
         wait = dependent_wait_ns(path_ns=sums.path, load_ns=sums.load, rest_ns=sums.rest)
         shared = {shared_links(arch)[name]: link} if name in shared_links(arch) else {}

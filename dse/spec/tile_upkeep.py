@@ -25,7 +25,8 @@ class Idle:
     wake_ns: NonNegative | None = None
     """Time to switch a tile on [ns]; needed for ``per_layer``."""
     wake: Literal["hidden", "exposed"] = "exposed"
-    """``exposed``: a stage waits for its tiles to wake; ``hidden``: they wake while the stage before it runs."""
+    """``exposed``: a stage waits for its tiles to wake; ``hidden``: they wake while the stage before it runs, and it
+    waits for what that is too short for."""
 
     @property
     def is_gated(self) -> bool:
