@@ -20,6 +20,7 @@ Precision = Literal["fp32", "bf16", "fp16", "fp8", "int8", "int4"]
 BITS: Final[dict[Precision, int]] = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8, "int4": 4}
 
 NS_PER_S: Final = 1e9
+S_PER_YEAR: Final = 3.15576e7
 PJ_PER_J: Final = 1e12
 BITS_PER_BYTE: Final = 8
 MM2_PER_CM2: Final = 100.0

@@ -7,7 +7,7 @@ import textwrap
 from dse.evaluation.machine import Machine
 from dse.evaluation.programming import GroupProgramming
 from dse.report.tables import quantity_text, significant
-from dse.units import at_point
+from dse.units import S_PER_YEAR, at_point
 
 
 def machine_lines(machine: Machine) -> list[str]:
@@ -46,5 +46,15 @@ def programming_line(group: GroupProgramming) -> str:
             f"{100 * group.refresh_time_fraction:.3g} % of all time"
         )
     if group.lifetime_s is not None:
-        parts.append(f"endurance lasts {quantity_text(group.lifetime_s, 's')}")
+        parts.append(f"endurance lasts {lifetime_text(group.lifetime_s)}")
     return ", ".join(parts)
+
+
+def lifetime_text(lifetime_s: float) -> str:
+    """A lifetime in years from one year on.
+
+    >>> lifetime_text(1.2e8), lifetime_text(3600)
+    ('3.80 years', '3600 s')
+    """
+    years = lifetime_s / S_PER_YEAR
+    return f"{significant(years)} years" if years >= 1 else quantity_text(lifetime_s, "s")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from dse.cost.package import die_counts, n_packages
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
 from dse.exploration.design import design
 from dse.report.tables import quantity_text, significant
@@ -66,8 +67,15 @@ def origins_text(arch: Architecture) -> str:
     """How many values are measured, simulated, derived and assumed; area, dies and energy boundary."""
     stated = [origin.evidence for origin in arch.provenance.values() if origin.evidence in EVIDENCE]
     counts = ", ".join(f"{stated.count(kind)} {kind}" for kind in EVIDENCE if kind in stated)
-    dies = ", ".join(f"{at_point(die.count):g} {die.name}" for die in arch.dies)
-    return f"Values: {counts}. Dies: {dies}. Energy boundary: {arch.energy_boundary}; composition: {arch.composition}."
+    dies = die_counts(arch)
+    kinds = ", ".join(
+        f"{at_point(die.count):g} {die.name} of {quantity_text(at_point(die.area_mm2), 'mm2')}" for die in dies
+    )
+    packages, wafers = at_point(n_packages(arch)), sum(at_point(die.wafers) for die in dies)
+    silicon = f"{kinds}; {packages:g} package{'' if packages == 1 else 's'}, {significant(wafers)} wafers"
+    return (
+        f"Values: {counts}. Dies: {silicon}. Energy boundary: {arch.energy_boundary}; composition: {arch.composition}."
+    )
 
 
 def row(arch: Architecture, name: str) -> tuple[str, str]:

@@ -200,14 +200,15 @@ def capacity_text(evaluation: Evaluation) -> str:
 
 
 def room_text(evaluation: Evaluation) -> str:
-    """The largest batch and the largest context that the host's memory leaves room for."""
+    """The largest batch and the largest context that the host's memory leaves room for; of a mix the tightest one's."""
     batch, context = (
         f"{count:.0f}" if math.isfinite(count) else "any"
         for count in (at_point(evaluation.max_batch), at_point(evaluation.max_context_tokens))
     )
     length = "context" if evaluation.room.workload.scenario.phase == "decode" else "prompt"
     rooms = f"batch {batch} at this {length}, {length} {context} at this batch"
-    return wrapped(f"  {evaluation.room.memory} leaves room for {rooms}")
+    scenario = next((f" of {part.name}" for part in evaluation.parts if part.evaluation.room is evaluation.room), "")
+    return wrapped(f"  {evaluation.room.memory} leaves room for {rooms}{scenario}")
 
 
 def capacity_row(name: str, used: float, have: float) -> list[str]:

@@ -17,6 +17,8 @@ from dse.validation.files import read_json, validation_file
 from dse.workload.build import load_workload
 
 FILE = "evaluations.json"
+SIMULATOR_ADDITION_PJ: Final = 10_000.0
+"""Energy of one vector addition in IBM's 3D-CiM simulator (0bef55f), whatever its length: 0.1 W for 100 ns [pJ]."""
 
 
 def products(steps: Sequence[Evaluation]) -> float:
@@ -29,15 +31,25 @@ def additions(steps: Sequence[Evaluation]) -> float:
     return sum(float(step.counts.additions) for step in steps)
 
 
+def active_energy_pj(steps: Sequence[Evaluation]) -> float:
+    """Energy of the crossbar products, and of the additions at the price of the simulator [pJ]."""
+    return products_pj(steps) + SIMULATOR_ADDITION_PJ * additions(steps)
+
+
+def products_pj(steps: Sequence[Evaluation]) -> float:
+    """Energy of the crossbar products of a run [pJ]."""
+    return sum(float(v[0]) for s in steps for part, v in s.energy_parts_pj.items() if part.component == LUMPED)
+
+
 def tokens_per_j_analog(steps: Sequence[Evaluation]) -> float:
     """Tokens of a run over the energy of its crossbar products."""
-    spent = sum(float(v[0]) for s in steps for part, v in s.energy_parts_pj.items() if part.component == LUMPED)
-    return PJ_PER_J * sum(float(s.tokens_per_step[0]) for s in steps) / spent
+    return PJ_PER_J * sum(float(s.tokens_per_step[0]) for s in steps) / products_pj(steps)
 
 
 QUANTITIES: Final[Mapping[str, Callable[[Sequence[Evaluation]], float]]] = {
     "products": products,
     "additions": additions,
+    "active_energy_pj": active_energy_pj,
     "tokens_per_j_analog": tokens_per_j_analog,
 }
 """Name in the data file → figure of a run of some steps."""

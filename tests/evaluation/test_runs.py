@@ -10,6 +10,7 @@ from dse import cost_table, evaluate, load_architecture, load_workload, rule_map
 from dse.errors import InfeasibleError, SpecError
 from dse.evaluation import growth
 from dse.evaluation.points import evaluate_points
+from dse.report.text import room_text
 from dse.sensitivity.options import option_scores
 from dse.spec.shipped import shipped_root
 from dse.workload.steps import all_steps, at_context
@@ -160,6 +161,13 @@ def test_the_document_shows_requests_and_scenarios_apart(mixed):
     assert chat["prefill_energy_pj"] == chat["parts"][0]["energy_pj_per_step"]
     assert chat["decode_latency_ns_per_token"] == chat["parts"][1]["latency_ns_per_step"]
     json.dumps(document, allow_nan=False)
+
+
+def test_the_room_of_a_mix_is_that_of_its_scenario_with_least(mixed):
+    arch, workload = machine(), mixed("w")
+    evaluation = evaluate(arch, workload, rule_mapping(arch, workload, score_blocks(workload)))
+    # by hand: bulk keeps 16 x 65 tokens, chat 4 x 50
+    assert " ".join(room_text(evaluation).split()).endswith("at this batch of bulk")
 
 
 def test_a_scenario_of_a_mix_varies_under_its_name(mixed):
