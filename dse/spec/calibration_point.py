@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from dse.spec.quantity import CONFIG, Count, NonNegative, Positive
+from dse.spec.quantity import CONFIG, Count, NonNegative, Number, Positive
+from dse.units import Quantity
 
 FreeEnergy = Literal["row", "cell", "column", "adc", "post", "fixed", "leak"]
 FreeTime = Literal["settle", "conversion", "post"]
@@ -55,9 +56,9 @@ class CalibrationPoint:
     """Read phases of the product."""
     pulse_ns: Positive | None = None
     """Longest input pulse [ns]."""
-    dac_bits: Count | None = None
+    dac_bits: Annotated[Quantity, Number(ge=1, le=24, integer=True)] | None = None
     """Resolution of the inputs [bit]."""
-    adc_bits: Count | None = None
+    adc_bits: Annotated[Quantity, Number(ge=2, le=24, integer=True)] | None = None
     """Resolution of the output converters [bit]."""
     adc_per_tile: Count | None = None
     """Output converters."""

@@ -58,9 +58,9 @@ class VoltageScaling:
 
     __pydantic_config__ = CONFIG
 
-    energy_exponent: NonNegative = 2.0
+    energy_exponent: Annotated[Quantity, Number(ge=0, le=10)] = 2.0
     """Energy of array, drivers and converters: (V/V0) to this power."""
-    delay_exponent: NonNegative = 0.0
+    delay_exponent: Annotated[Quantity, Number(ge=0, le=10)] = 0.0
     """Time of settling, conversion and the rest: (V0/V) to this power; 0: not modelled."""
     delay_fraction: Fraction = 1.0
     """Share of the time that follows the exponent; the rest does not change."""

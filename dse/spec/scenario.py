@@ -87,7 +87,7 @@ class Routing:
     file: str | None = None
     """CSV ``layer,expert,probability`` (``measured``: visits per token, which add up to top_k in each layer, or shares
     that add up to 1) or ``token,layer,expert`` (``trace``: one row per choice)."""
-    zipf_exponent: Annotated[float, Number(ge=0)] = 0.0
+    zipf_exponent: Annotated[float, Number(ge=0, le=100)] = 0.0
     """Exponent s of popularity ∝ rank^-s (``zipf`` only)."""
     seed: Annotated[int, Number(ge=0, integer=True)] = 0
     """Seed of the order in which experts are ranked, one order per layer (``zipf`` only)."""

@@ -70,7 +70,8 @@ def _busiest(visit_bytes: bytes, n: int, held_bytes: bytes, always_bytes: bytes,
     for each in followers:
         counts = each.tokens * choices[:rows].astype(np.float32)
         if n > each.tokens:
-            counts = counts + step_counts(visit_bytes, n - each.tokens)[:rows, here]
+            own = step_counts(visit_bytes, n - each.tokens)[:rows, here]
+            counts = counts[: len(own)] + own
         largest = largest_loads(counts, held, fixed)
         found.append((corrected_mean(largest, counts[: len(largest)], expected), largest.var()))
     weights = np.array([each.probability for each in followers])

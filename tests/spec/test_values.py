@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -152,6 +153,22 @@ def test_digest_follows_the_old_one_and_every_value() -> None:
 def test_roots_limit_what_may_change() -> None:
     with pytest.raises(SpecError, match="unknown path"):
         with_values(HOLDER, {"routing.zipf_exponent": 1.0}, roots=("scenario",))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("analog_cores.pcm.rows", 10**20, "must be at most 1e+15"),
+        ("memories.hbm.bandwidth_bytes_per_ns", 1e-320, "must be at least 1e-30"),
+        ("memories.hbm.energy_pj_per_bit", 1e-40, "must be 0 or at least 1e-30 in size"),
+        ("memories.hbm.capacity_bytes", 1e31, "must be at most 1e+30"),
+    ],
+)
+def test_numbers_out_of_reach_of_the_formulas_are_refused_in_files_and_axes(path: str, value: float, said: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(f"--set: {path}: {said} (got ")):
+        load_architecture("server_pcm3d", {path: value})
+    with pytest.raises(SpecError, match=re.escape(f"{path}: {said}")):
+        load_architecture("server_pcm3d").with_values({path: [1.0, float(value)]})
 
 
 def test_value_that_is_not_swept_takes_no_array() -> None:

@@ -229,6 +229,7 @@ CORRELATED = [
     (16, 1, 1.5, 17, separate(16), 0.9),
     (8, 2, 1.0, 40, separate(8, 4), 0.3),
     (32, 4, 0.8, 16, scattered(32, 6, 40), 0.1),
+    (16, 4, 0.8, 32, separate(16), 1e-9),  # a single likely number of followers, in a long step
 ]
 
 
