@@ -106,7 +106,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Loads a public name when it is first used."""
+    """Loads a public name, or the package ``noise``, when it is first used."""
+    if name == "noise":
+        return importlib.import_module("dse.noise")
     if name not in _HOMES:
         raise AttributeError(f"module 'dse' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"dse.{_HOMES[name]}"), name)

@@ -1,6 +1,8 @@
 """The public names of the package: sorted, all there, each documented."""
 
 import inspect
+import subprocess
+import sys
 
 import dse
 
@@ -28,3 +30,8 @@ def test_a_public_function_is_not_hidden_by_a_package_of_its_name():
     import dse.exploration.run
 
     assert all(callable(getattr(dse, name)) for name in dse.__all__)
+
+
+def test_the_noise_package_is_there_without_an_import_of_its_own():
+    code = "import sys, dse; assert 'dse.noise' not in sys.modules; dse.noise.simulate_linear"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
