@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,18 @@ def pareto_mask(values: ArrayLike, directions: Sequence[Direction]) -> NDArray[n
         values: (N, D), one row a point.
         directions: D texts, ``min`` or ``max``.
 
+    Raises:
+        ValueError: another direction, or another number of columns than of directions.
+
     >>> pareto_mask([[1, 5], [2, 4], [3, 6]], ["min", "min"]).tolist()
     [True, True, False]
     """
     table = np.array(values, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] != len(directions):
         raise ValueError(f"expected shape (N, {len(directions)}), one column per direction (got {table.shape})")
+    unknown = [direction for direction in directions if direction not in get_args(Direction)]
+    if unknown:
+        raise ValueError(f"a direction is 'min' or 'max' (got {unknown[0]!r})")
     table *= [1.0 if direction == "min" else -1.0 for direction in directions]
     mask = np.zeros(len(table), dtype=bool)
     finite = np.flatnonzero(~np.isnan(table).any(axis=1))

@@ -31,6 +31,11 @@ def test_rows_with_nan_are_never_on_the_front():
     assert pareto_mask([[1.0, np.nan], [2.0, 2.0]], ["min", "min"]).tolist() == [False, True]
 
 
+def test_another_word_for_a_direction_is_refused():
+    with pytest.raises(ValueError, match="a direction is 'min' or 'max' \\(got 'minimize'\\)"):
+        pareto_mask([[1, 2]], ["minimize", "max"])
+
+
 def test_wrong_number_of_directions_is_refused():
     with pytest.raises(ValueError, match="one column per direction"):
         pareto_mask([[1, 2]], ["min"])
