@@ -13,6 +13,7 @@ from dse.errors import Problem, SpecError
 from dse.spec.node import OVERRIDE, Plain, plain
 from dse.spec.overrides import split_override
 from dse.spec.read import read_value
+from dse.spec.whole import takes_whole_numbers
 
 _NUMBER: Final = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _RANGE: Final = re.compile(rf"\s*({_NUMBER})\s*:\s*({_NUMBER})\s*:\s*(?:({_NUMBER})|(lin|log)([0-9]+))\s*")
@@ -40,7 +41,7 @@ def parse_values(text: str, path: str = "", place: str = OVERRIDE) -> list[Plain
 
     Args:
         text: values and ranges, separated by commas outside brackets and quotes.
-        path: the axis, for messages.
+        path: the axis, for messages; ``linN`` and ``logN`` ranges of a count are rounded to whole numbers.
         place: where the text stands, for messages.
 
     Raises:
@@ -48,11 +49,14 @@ def parse_values(text: str, path: str = "", place: str = OVERRIDE) -> list[Plain
 
     >>> parse_values("0:0.5:0.1"), parse_values("1:1000:log4"), parse_values("[1,2],[3]")
     ([0.0, 0.1, 0.2, 0.3, 0.4, 0.5], [1, 10, 100, 1000], [[1, 2], [3]])
+    >>> parse_values("1:1000:log5", "scenario.context_tokens")
+    [1, 6, 32, 178, 1000]
     """
     values: list[Plain] = []
+    is_count = takes_whole_numbers(path)
     for part in _parts(text):
         try:
-            values += _expanded(part)
+            values += _expanded(part, is_count=is_count)
         except SpecError as error:
             raise SpecError([Problem(error.problems[0].message, path=path, file=place)]) from None
         except ValueError as error:
@@ -79,7 +83,7 @@ def _parts(text: str) -> Iterator[str]:
     yield text[begin:]
 
 
-def _expanded(part: str) -> list[Plain]:
+def _expanded(part: str, *, is_count: bool) -> list[Plain]:
     if not part.strip():
         raise ValueError("a value is missing beside a comma")
     match = _RANGE.fullmatch(part)
@@ -92,6 +96,8 @@ def _expanded(part: str) -> list[Plain]:
         numbers = _stepped(float(start), float(stop), float(step))
     else:
         numbers = _spaced(float(start), float(stop), spacing, int(count))
+        if is_count:
+            return list(dict.fromkeys(round(number) for number in numbers))
     rounded = [float(f"{number:.{_DIGITS}g}") for number in numbers]
     ends_are_whole = re.fullmatch(r"[-+]?[0-9]+", start) and re.fullmatch(r"[-+]?[0-9]+", stop)
     if ends_are_whole and all(number.is_integer() for number in rounded):

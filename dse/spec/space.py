@@ -170,7 +170,7 @@ def _axis(name: str, root: Node, findings: Findings) -> tuple[Plain, ...]:
     if not isinstance(node.value, str):
         return (node.value,)
     try:
-        return tuple(parse_values(node.value))
+        return tuple(parse_values(node.value, name))
     except SpecError as error:
         findings.add(node.place, path, error.problems[0].message)
         return ()

@@ -45,6 +45,15 @@ def test_decades_print_without_rounding_errors() -> None:
     assert [str(value) for value in parse_values("1:1000:log4")] == ["1", "10", "100", "1000"]
 
 
+def test_spaced_ranges_of_a_count_are_rounded_and_say_each_number_once() -> None:
+    # by hand: 1000 ** (1 / 4) = 5.62, 1000 ** (1 / 2) = 31.6, 1000 ** (3 / 4) = 177.8
+    assert parse_values("1:1000:log5", "scenario.context_tokens") == [1, 6, 32, 178, 1000]
+    assert parse_values("1:1000:log5", "scenario.long.batch") == [1, 6, 32, 178, 1000]
+    assert parse_values("1:3:lin5", "analog_cores.pcm.adc.bits") == [1, 2, 3]
+    assert parse_values("1:16:log3", "links.a-b.latency_ns") == [1, 4, 16]
+    assert parse_values("1:1000:log3", "links.a-b.latency_ns")[1] == pytest.approx(1000**0.5)
+
+
 def test_whole_ranges_give_whole_numbers() -> None:
     assert all(isinstance(value, int) for value in parse_values("4:10:2"))
 
