@@ -27,7 +27,8 @@ def show_options(sub: argparse.ArgumentParser) -> None:
 
 def schema_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse schema``."""
-    sub.add_argument("kind", choices=["arch", "device", "workload", "space", "problem"], help="kind of spec")
+    kinds = ["arch", "architecture", "device", "workload", "space", "problem"]
+    sub.add_argument("kind", choices=kinds, help="kind of spec (arch is short for architecture)")
     add_output(sub, "write the schema there")
 
 
