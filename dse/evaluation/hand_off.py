@@ -19,6 +19,7 @@ from dse.evaluation.profile import Entry
 from dse.mapping.die_runs import expected_dies
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
+from dse.spec.link import DieNetwork, Link
 from dse.units import Quantity
 from dse.workload.build import Workload
 from dse.workload.routing import visits_per_token
@@ -87,16 +88,28 @@ def as_placed(
     ``reduce: die`` shares nothing.
     """
     host = host_unit(arch)
-    sharing = {spread.group: spread.sharing for spread in die_spreads(arch, workload, mapping, costs, used)}
+    sharing_dies = {
+        link.to if link.from_ == host.die else link.from_
+        for link in arch.links
+        if isinstance(link, Link) and host.die in (link.from_, link.to) and (link.broadcast or link.reduce == "die")
+    }
+    skews = {
+        network.within: busiest_network_link(arch, workload, mapping, network).skew
+        for network in arch.links
+        if isinstance(network, DieNetwork)
+    }
+    changed = [core for core in arch.analog_cores if core.die in sharing_dies or skews.get(core.die, 1.0) != 1]
+    if not changed:
+        return costs
+    spreads = die_spreads(arch, workload, mapping, costs, used) if sharing_dies else ()
+    sharing = {spread.group: spread.sharing for spread in spreads if arch.core(spread.group).die in sharing_dies}
     entries = [list(row) for row in costs.entries]
-    for core in arch.analog_cores:
-        link, network = arch.link_between(core.die, host.die), arch.network_within(core.die)
-        shares = core.die != host.die and link is not None and (link.broadcast or link.reduce == "die")
-        skew = 1.0 if network is None else busiest_network_link(arch, workload, mapping, network).skew
+    for core in changed:
+        skew = skews.get(core.die, 1.0)
         of_group = [(at, o.copies) for at, o in enumerate(costs.options) if o.group == core.name]
         for index, (option, copies) in product(range(len(costs.classes)), of_group):
             block_class, cost = costs.classes[index], costs.of(index, option)
-            dies = sharing.get(core.name) if shares and block_class.kind == "expert" else None
+            dies = sharing.get(core.name) if block_class.kind == "expert" else None
             if (dies is None and skew == 1) or not is_some(cost.units):
                 continue
             traffic = traffic_cost(arch, workload, block_class, core, host, sharing=dies, copies=copies).with_skew(skew)

@@ -12,7 +12,7 @@ from dse.cost.warnings import pair_warnings
 from dse.evaluation.hand_off import DieSpread, die_spreads
 from dse.evaluation.links import LinkUse, link_uses
 from dse.evaluation.programming import GroupProgramming, group_programming
-from dse.evaluation.warnings import power_density_warnings
+from dse.evaluation.warnings import boundary_warnings, power_density_warnings
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.units import at_point
@@ -93,6 +93,7 @@ def machine(
         packages=at_point(n_packages(arch)),
         warnings=(
             *pair_warnings(arch, workload),
+            *boundary_warnings(arch, evaluation.energy_parts_pj),
             *power_density_warnings(arch, evaluation.energy_parts_pj, step_ns=step_ns),
         ),
     )

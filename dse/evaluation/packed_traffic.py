@@ -34,8 +34,10 @@ def busiest_network_link(
     arch: Architecture, workload: Workload, mapping: Mapping, network: DieNetwork
 ) -> BusiestNetworkLink:
     """The busiest link of a network, all layers together (first design point); of a tree as if all tiles were alike."""
+    if mapping.slices is None or mapping.slices.empty or network.topology != "mesh":
+        return BusiestNetworkLink("beside the port", 1.0)
     expected = at_point(network_paths(arch, network).worst_load_fraction)
-    if mapping.slices is None or mapping.slices.empty or network.topology != "mesh" or expected == 0:
+    if expected == 0:
         return BusiestNetworkLink("beside the port", 1.0)
     traffic = tile_traffic(arch, workload, mapping.slices, network)
     whole = traffic.sum(axis=1)

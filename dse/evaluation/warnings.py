@@ -1,4 +1,4 @@
-"""What a reader should know before trusting a result: dies that spend more power than can be cooled."""
+"""What a reader should know before trusting a result: energy beyond its boundary, dies that cannot be cooled."""
 
 from __future__ import annotations
 
@@ -17,6 +17,33 @@ HOT_MW_PER_MM2: Final = 1000.0
 """Power density that needs more than air or a cold plate [mW/mm²]: 700 W over the 814 mm² of an H100 are 860."""
 OFF_DIE: Final = ("weight memory", "KV cache")
 """Components of energy that are spent in memory stacks beside the die."""
+
+
+LEFT_OUT: Final = {
+    "macro": (
+        "memories, links and digital units",
+        ("digital compute", "attention scores", "vector work", "flat power"),
+    ),
+    "die": ("memories and links between dies", ()),
+}
+"""Energy boundary → what it leaves out, in words, and the components of it beside those of memories and links."""
+OUTSIDE_A_DIE: Final = (*OFF_DIE, "links", "exchange")
+"""Components of energy that are spent outside of dies."""
+
+
+def boundary_warnings(arch: Architecture, parts_pj: Mapping[Part, NDArray[np.float64]]) -> tuple[str, ...]:
+    """Energy that the result counts although the stated boundary leaves it out (first design point)."""
+    if arch.energy_boundary not in LEFT_OUT:
+        return ()
+    what, more = LEFT_OUT[arch.energy_boundary]
+    total = sum(at_point(energy) for energy in parts_pj.values())
+    outside = sum(at_point(energy) for part, energy in parts_pj.items() if part.component in (*OUTSIDE_A_DIE, *more))
+    if outside <= 0:
+        return ()
+    return (
+        f"energy_boundary: {arch.energy_boundary} leaves out {what}, but {100 * outside / total:.3g} % of the energy "
+        "counted here is theirs; write energy_boundary: package",
+    )
 
 
 def power_density_warnings(

@@ -316,6 +316,18 @@ def test_a_format_of_weights_that_a_unit_does_not_store_is_warned_of():
         assert all("gpu stores no int8 weights" in said and "dense blocks are fp16" in said for said in warnings)
 
 
+def test_energy_beyond_the_stated_boundary_is_warned_of():
+    workload = load_workload("olmoe")
+    arch = load_architecture("server_pcm3d", {"energy_boundary": "die"})
+    found = evaluate(arch, workload, rule_mapping(arch, workload, score_blocks(workload), rule="all_analog"))
+    parts = components(found)
+    share = sum(parts[name] for name in ("weight memory", "KV cache", "links")) / sum(parts.values())
+    assert found.machine.warnings == (
+        f"energy_boundary: die leaves out memories and links between dies, but {100 * share:.3g} % of the energy "
+        "counted here is theirs; write energy_boundary: package",
+    )
+
+
 def test_a_die_above_the_reticle_and_a_hot_die_are_warned_of_by_name():
     workload = load_workload("olmoe")
     large = load_architecture("server_pcm3d", {"dies.analog.fixed_area_mm2": 60})
