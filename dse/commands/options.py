@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from dse.commands.argument_types import chips, names, number, numbers, positive, whole
 from dse.commands.shared_options import add_measurement, add_output, add_pair, add_rules, add_sets
+
+EXPLAINED: Final = (
+    "energy_pj_per_token, latency_ns_per_step, contended_latency_ns_per_step, tokens_per_s, tokens_per_j, power_mw, "
+    "area_mm2, bytes_per_token"
+)
+"""Metrics that ``dse explain`` opens."""
 
 
 def no_options(sub: argparse.ArgumentParser) -> None:
@@ -81,7 +88,7 @@ def evaluate_options(sub: argparse.ArgumentParser) -> None:
 def explain_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse explain``."""
     sub.add_argument("result", metavar="RESULT", help="evaluation.json, RUN, RUN#POINT or (with --workload) ARCH")
-    sub.add_argument("metric", metavar="METRIC", help="energy_pj_per_token, latency_ns_per_step, area_mm2, …")
+    sub.add_argument("metric", metavar="METRIC", help=EXPLAINED)
     sub.add_argument("--workload", metavar="WORKLOAD", help="workload that the architecture RESULT runs")
     sub.add_argument("--depth", type=whole(1), metavar="N", help="levels printed as text (default: all)")
     add_sets(sub)

@@ -62,7 +62,9 @@ TIME: Final[dict[str, Formula]] = {
 }
 """Last words of the name of a resource → its formula."""
 
-WAITS: Final = Formula("time of a step with dependent products that queue at shared tiles, less that without", "", "")
+WAITS: Final = Formula(
+    "time of a step with dependent products that queue at shared tiles, less that without", "products waited for", ""
+)
 AREA: Final = Formula("number of parts · area of one", "parts", "")
 TRAFFIC: Final[dict[str, Formula]] = {
     "dense weights": Formula("weights read in a step · bytes of one / tokens of a step", "bytes", "byte"),

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from dse.commands.options import EXPLAINED
+from dse.evaluation.explain import METRICS
 from dse.evaluation.tree import node_of_document
 
 DESIGN = ("server_pcm3d", "olmoe", "--rule", "top_k_per_layer", "--digital-fraction", "0.25")
@@ -30,6 +32,10 @@ def test_a_stored_result_is_explained(dse_at, result):
         assert document["tree"]["value"] == pytest.approx(result[metric], rel=1e-9)
         for node in node_of_document(document["tree"]).nodes():
             assert node.recomputed == pytest.approx(node.value, rel=1e-9)
+
+
+def test_the_help_lists_every_metric():
+    assert EXPLAINED.split(", ") == list(METRICS)
 
 
 def test_the_text_names_value_file_line_and_source_in_80_columns(dse_at, result):
