@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import re
 
 import pytest
 
@@ -13,6 +14,7 @@ from dse.evaluation.source import assumed_fraction, sourced_breakdown
 from dse.report.explain_text import reasons
 from dse.spec.architecture import Program
 from dse.spec.provenance import stated_origin
+from dse.spec.shipped import shipped_root
 from dse.spec.values import flat_values
 
 DESIGNS = [
@@ -90,6 +92,25 @@ def test_every_input_of_a_leaf_says_its_value_and_its_place(explained):
                     assert entry.origin.source or entry.path.startswith("scenario."), entry.path
                 else:
                     assert entry.origin == origin or entry.path == "model", entry.path
+
+
+def test_the_line_that_an_input_names_holds_its_value(explained):
+    _, explanation = explained
+    for metric in METRICS:
+        for leaf in explanation.tree(metric).leaves():
+            for entry in leaf.inputs:
+                if entry.origin is None or entry.origin.line is None:
+                    continue
+                line = (
+                    (shipped_root() / entry.origin.file).read_text(encoding="utf-8").splitlines()[entry.origin.line - 1]
+                )
+                said = line[entry.origin.column - 1 :]
+                if isinstance(entry.value, str):
+                    assert said.startswith(entry.value) or entry.path == "model", f"{entry.path}: {line}"
+                else:
+                    number = re.match(r"[-+]?\d[\d.]*(?:[eE][-+]?\d+)?", said)
+                    assert number, f"{entry.path}: {line}"
+                    assert float(number[0]) == entry.value, f"{entry.path}: {line}"
 
 
 def test_a_part_without_a_plain_factor_lists_what_moves_it_with_its_places():
