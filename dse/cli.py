@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, Final
 
-from dse.commands.arguments import UsageError, make_parser, parse
-from dse.commands.output import bad_input, infeasible, json_text
+from dse.commands.arguments import UsageError, idle_options, make_parser, parse
+from dse.commands.output import bad_input, infeasible, json_text, tell
 from dse.errors import DseError, InfeasibleError, SpecError, TimeLimitError
 
 __all__ = ["main", "make_parser"]
@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         arguments = parse(words)
+        for option in idle_options(arguments):
+            tell(arguments, f"remark: {option} changes nothing in dse {arguments.command}")
         verb = importlib.import_module(f"dse.commands.{arguments.module}")
         return int(verb.run(arguments))
     except UsageError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import pytest
 
 import dse.commands.explore
 import dse.commands.map
+import dse.exploration.run
 import dse.exploration.sweep
+from dse.commands.arguments import make_parser
 from dse.errors import TimeLimitError
 
 PAIR = ("tiny_edge", "tiny_moe")
@@ -148,6 +151,47 @@ def test_other_results_go_to_files_too(dse_at):
     assert dse_at("schema", "device", "-o", "device.json")[0] == 0
     assert dse_at("show", "tiny_edge", "-o", "copy.yaml")[0] == 0
     assert dse_at("core", "tiny_edge", "-o", "core.json")[0] == 0
+
+
+COMMON = ["--seed", "1", "--jobs", "1", "--time-limit-s", "60", "--torch-device", "cpu", "-v", "--no-progress"]
+
+
+CHEAP = ("check", "show", "schema", "examples", "doctor", "core", "score", "evaluate by rule", "explore")
+
+
+@pytest.mark.parametrize("words", [COMMANDS[name] for name in CHEAP], ids=CHEAP)
+def test_every_command_takes_the_common_options_and_says_which_change_nothing(dse_at, words):
+    code, _, err = dse_at(*words, *COMMON, "--json")
+    assert code == 0
+    named = {line.split()[1] for line in err.splitlines() if f"changes nothing in dse {words[0]}" in line}
+    taken = set(re.findall(r"--[a-z-]+", make_parser().parse_args([*map(str, words)]).parser.format_help()))
+    assert named == {"--seed", "--jobs", "--time-limit-s", "--torch-device"} - taken
+
+
+def test_random_scores_take_a_seed_and_other_rules_say_that_they_do_not(dse_at):
+    first, again, other = (strict(dse_at("score", "tiny_moe", "--rule", "random", "--seed", s, "--json")[1])["scores"]
+                           for s in (1, 1, 2))  # fmt: skip
+    assert first == again != other
+    code, _, err = dse_at("score", "tiny_moe", "--seed", "1")
+    assert code == 0
+    assert "--seed changes nothing where the rule is not random" in err
+
+
+@pytest.mark.slow
+def test_processes_do_not_change_what_an_exploration_measures(dse_at):
+    words = ("explore", *PAIR, "--set", FRACTIONS, "--accuracy", "--draws", "4", "--tokens", "256")
+    assert dse_at(*words, "-o", "one")[0] == 0
+    assert dse_at(*words, "-o", "two", "--jobs", "2")[0] == 0
+    assert Path("one/accuracy.csv").read_bytes() == Path("two/accuracy.csv").read_bytes()
+
+
+def test_accuracy_out_of_time_leaves_the_points_of_the_exploration(dse_at):
+    code, out, _ = dse_at("explore", *PAIR, "--set", FRACTIONS, "--accuracy", "--draws", "400", "--tokens", "256",
+                          "--time-limit-s", "2", "-o", "run", "--json")  # fmt: skip
+    assert code == 4
+    assert strict(out)["status"] == "time_limit"
+    assert strict(out)["finished_points"] == 2
+    assert pd.read_csv("run/points.csv")["loss_increase_nats"].isna().all()
 
 
 EVALUATE, ACCURACY = ["evaluate", *PAIR], ["accuracy", *PAIR]
@@ -358,6 +402,19 @@ def test_an_interrupted_exploration_keeps_its_points_and_goes_on(dse_at, monkeyp
     assert code == 0
     assert strict(out)["status_counts"]["ok"] == 120
     assert not Path("run/parts").exists()
+
+
+def test_an_exploration_out_of_time_exits_4_with_its_points_and_goes_on(dse_at, monkeypatch):
+    monkeypatch.setattr(dse.exploration.sweep, "CHUNK_POINTS", 7)
+    clock = iter([0.0, 1.0, 2.0, 3.0])
+    monkeypatch.setattr(dse.exploration.run.time, "monotonic", lambda: next(clock))
+    code, out, err = dse_at(*MANY, "--time-limit-s", "2.5")
+    assert code == 4
+    assert "14 points" in out  # by hand: chunks of 7 begun at 1 and 2 of 2.5 s
+    assert "time limit: 14 finished points kept in run; run the same command again" in err
+    assert len(pd.read_csv("run/points.csv")) == 14
+    events = [json.loads(line)["event"] for line in Path("run/log.jsonl").read_text().splitlines()]
+    assert events == ["time limit"]
 
 
 def stop_after(points):

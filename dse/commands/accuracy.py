@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import shutil
-import signal
 import time
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import dse.noise
 from dse.commands.inputs import Pair, chosen_mapping, load_pair
 from dse.commands.output import emit, json_text, output_file, tell, write_document
+from dse.commands.processes import processes
 from dse.commands.progress import progress_bar
 from dse.errors import DseError, TimeLimitError
 from dse.mapping.model import Mapping
@@ -128,21 +125,3 @@ def cache_folder(pair: Pair, mapping: Mapping, plan: dse.noise.Plan) -> Path | N
     except OSError:
         return None
     return folder
-
-
-@contextmanager
-def processes(jobs: int) -> Iterator[Executor | None]:
-    """Worker processes; None for one job, which runs in this process."""
-    if jobs == 1:
-        yield None
-        return
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=leave_when_stopped)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def leave_when_stopped() -> None:
-    """Lets Ctrl-C end a worker at once and in silence."""
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from dse.commands import options
+from dse.commands.argument_types import number, whole
 from dse.commands.map_arguments import map_options
 from dse.errors import SpecError
 
@@ -45,6 +47,12 @@ COMMANDS: Final[dict[str, Command]] = {
     "import": Command("read a model from its Hugging Face config.json; count its parameters", options.import_options),
 }
 """Command → what it does."""
+
+
+IDLE: Final[dict[str, Callable[[str], object]]] = {
+    "--seed": whole(0), "--jobs": whole(1), "--time-limit-s": number(1e-3), "--torch-device": str,
+}  # fmt: skip
+"""Option that means the same in every command, also where nothing is drawn, shared out or limited → what reads it."""
 
 
 class UsageError(SpecError):
@@ -102,7 +110,25 @@ def make_parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common])
         sub.set_defaults(parser=sub, module=name)
         add_options(sub)
+        add_idle(sub)
     return parser
+
+
+def add_idle(sub: argparse.ArgumentParser) -> None:
+    """Common options that a command has no use for; it takes them, and says so."""
+    for option, read in IDLE.items():
+        with contextlib.suppress(argparse.ArgumentError):
+            sub.add_argument(option, type=read, dest=idle_name(option), help=argparse.SUPPRESS)
+
+
+def idle_name(option: str) -> str:
+    """Where the value of an option without effect is kept."""
+    return f"idle{option.replace('-', '_')}"
+
+
+def idle_options(arguments: argparse.Namespace) -> list[str]:
+    """The common options that were given to a command without a use for them."""
+    return [option for option in IDLE if getattr(arguments, idle_name(option), None) is not None]
 
 
 def common_options() -> Parser:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from dse.commands.output import emit, json_text, tell
+from dse.commands.processes import processes
 from dse.commands.progress import progress_bar
 from dse.errors import Problem, SpecError
 from dse.exploration.points import Value, axis_values
@@ -27,19 +28,17 @@ from dse.workload.build import load_workload
 def run(arguments: argparse.Namespace) -> int:
     """Explores a space; 3 where no design is feasible.
 
-    Interrupted, it keeps the finished points, and goes on when it is called again.
+    Interrupted, or out of time (4), it keeps the finished points, and goes on when it is called again.
     """
     space = space_of(arguments)
     folder = run_folder(arguments, space)
+    limit_s = math.inf if arguments.time_limit_s is None else arguments.time_limit_s
     try:
-        study = explore(space, folder=folder, progress=progress_bars(arguments))
+        with processes(arguments.jobs) as executor:
+            study = explore(space, folder=folder, progress=progress_bars(arguments), executor=executor,
+                            torch_device=arguments.torch_device, time_limit_s=limit_s)  # fmt: skip
     except ExplorationInterrupted as stopped:
-        finished = len(stopped.study.points)
-        if arguments.json:
-            print(json_text({"status": "interrupted", "folder": str(folder), "finished_points": finished}))
-        tell(arguments, f"\ninterrupted: {finished} finished points kept in {folder}; "
-                        "run the same command again to go on")  # fmt: skip
-        return 130
+        return stopped_early(arguments, stopped, folder)
     for warning in study.manifest["warnings"]:
         tell(arguments, f"warning: {warning}")
     for remark in study.manifest["remarks"]:
@@ -48,6 +47,22 @@ def run(arguments: argparse.Namespace) -> int:
     emit(arguments, document, lambda: study_text(study))
     tell(arguments, f"run folder: {folder}; `dse report {folder}` writes the report")
     return 3 if study.manifest["status_counts"]["ok"] == 0 else 0
+
+
+def stopped_early(arguments: argparse.Namespace, stopped: ExplorationInterrupted, folder: Path) -> int:
+    """Says what is kept of an exploration that did not come to its end; returns the exit code.
+
+    Out of time, the points that are done are the answer.
+    """
+    finished = len(stopped.study.points)
+    status = "time_limit" if stopped.is_late else "interrupted"
+    if arguments.json:
+        print(json_text({"status": status, "folder": str(folder), "finished_points": finished}))
+    elif stopped.is_late and finished:
+        print(study_text(stopped.study))
+    tell(arguments, f"\n{status.replace('_', ' ')}: {finished} finished points kept in {folder}; "
+                    "run the same command again to go on")  # fmt: skip
+    return 4 if stopped.is_late else 130
 
 
 def space_of(arguments: argparse.Namespace) -> Space:

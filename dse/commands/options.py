@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from dse.commands.argument_types import chips, names, number, numbers, positive, whole
-from dse.commands.shared_options import add_measurement, add_output, add_pair, add_rules, add_sets
+from dse.commands.shared_options import add_machine, add_measurement, add_output, add_pair, add_rules, add_sets
 
 EXPLAINED: Final = (
     "energy_pj_per_token, latency_ns_per_step, contended_latency_ns_per_step, tokens_per_s, tokens_per_j, power_mw, "
@@ -63,6 +63,7 @@ def score_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("workload", metavar="WORKLOAD|DIR", help="workload file, shipped name or checkpoint folder")
     sub.add_argument("--rule", help="max_neuron_norm or random (default: the workload's)")
     sub.add_argument("--neuron-axis", choices=["output", "intermediate"], help="what a neuron is")
+    sub.add_argument("--seed", type=whole(0), metavar="N", help="seed of the rule random (default: the workload's)")
     sub.add_argument("--top", type=whole(0), default=20, metavar="N", help="rows printed as text (default 20)")
     add_sets(sub)
     add_output(sub, "write the scores there, as CSV")
@@ -135,9 +136,7 @@ def accuracy_options(sub: argparse.ArgumentParser) -> None:
                      help="test whether the mapping is equivalent to all-digital within ± X")  # fmt: skip
     add_tasks(sub)
     sub.add_argument("--keep", metavar="DIR", help="keep every chip there; the same command goes on from them")
-    sub.add_argument("--jobs", type=whole(1), default=1, metavar="N", help="processes (default 1)")
-    sub.add_argument("--torch-device", default="cpu", metavar="NAME",
-                     help="where models compute: cpu, cuda, cuda:N (default cpu); the chips are the same")  # fmt: skip
+    add_machine(sub)
 
 
 def add_tasks(sub: argparse.ArgumentParser) -> None:
@@ -185,6 +184,9 @@ def explore_options(sub: argparse.ArgumentParser) -> None:
                      help="factors on the programming noise, e.g. 1,2.5 (default 1)")  # fmt: skip
     sub.add_argument("--title", default="", help="title of the report")
     add_measurement(sub, draws=8)
+    add_machine(sub)
+    sub.add_argument("--time-limit-s", type=number(1e-3), metavar="X",
+                     help="time after which no points and no chips are begun [s] (default none)")  # fmt: skip
     sub.add_argument("--seed", type=whole(0), metavar="N", help="seed of everything drawn (default 0)")
     add_output(sub, "run folder (default reports/ARCH_WORKLOAD)")
 

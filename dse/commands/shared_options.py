@@ -46,3 +46,10 @@ def add_measurement(sub: argparse.ArgumentParser, *, draws: int) -> None:
                      help=f"chips, in antithetic pairs (default {draws})")  # fmt: skip
     sub.add_argument("--tokens", type=whole(1), default=8192, metavar="N", help="held-out tokens (default 8192)")
     sub.add_argument("--items", type=whole(0), default=0, metavar="N", help="multiple-choice items (default 0)")
+
+
+def add_machine(sub: argparse.ArgumentParser) -> None:
+    """What accuracy is measured on."""
+    sub.add_argument("--jobs", type=whole(1), default=1, metavar="N", help="processes that measure (default 1)")
+    sub.add_argument("--torch-device", default="cpu", metavar="NAME",
+                     help="where models compute: cpu, cuda, cuda:N (default cpu); the chips are the same")  # fmt: skip

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
+import time
 from collections.abc import Callable
 from collections.abc import Mapping as MappingABC
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 import dse.noise
+from dse.errors import TimeLimitError
 from dse.exploration.points import DIGITAL_FRACTION
 from dse.exploration.space import AccuracyPlan, Space
 from dse.exploration.sweep import design_points
@@ -24,6 +29,17 @@ NOISE_PATHS = (
 """What the noise simulator reads of an analog core, by the beginning of its path below the core."""
 AGE = re.compile(r"scenario\.(\w+\.)?time_since_programming_s")
 """What it reads of a workload."""
+
+
+class Bench(NamedTuple):
+    """What candidates are measured on."""
+
+    folder: Path | None
+    """Keeps every chip at once."""
+    executor: Executor | None
+    torch_device: str
+    deadline: float
+    """Time of ``time.monotonic`` after which no chip is begun."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,9 +82,13 @@ def measure(
     plan: AccuracyPlan,
     progress: Callable[[str, int, int], None],
     *,
-    folder: Path | None = None,
+    bench: Bench,
 ) -> Measured:
-    """Measures the candidates at every noise scale of the plan; with ``folder`` every chip is kept there at once."""
+    """Measures the candidates at every noise scale of the plan.
+
+    Raises:
+        TimeLimitError: not all of their chips were simulated in time.
+    """
     chosen = candidates(space, points, plan)
     jobs = [(point, scale) for scale in plan.scales for point in chosen.index]
     draws, summaries = [], []
@@ -90,8 +110,13 @@ def measure(
             scale=scale,
             n_tokens=plan.n_tokens,
             n_items=plan.n_items,
-            folder=None if folder is None else folder / dse.noise.study_digest(arch, workload, mapping, settings)[:16],
+            executor=bench.executor,
+            folder=bench.folder and bench.folder / dse.noise.study_digest(arch, workload, mapping, settings)[:16],
+            time_limit_s=None if math.isinf(bench.deadline) else max(0.0, bench.deadline - time.monotonic()),
+            torch_device=bench.torch_device,
         )
+        if report.status == "time_limit":
+            raise TimeLimitError("time is over")
         key = {"point": point, "mapping_id": mapping_id, "scale": scale}
         key["digital_fraction"] = float(row[DIGITAL_FRACTION].iloc[0]) if DIGITAL_FRACTION in row else 0.0
         draws.append(report.draws.assign(**key))

@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import dse.noise
-from dse.errors import SpecError
-from dse.exploration.accuracy import attach, measure
+from dse.errors import SpecError, TimeLimitError
+from dse.exploration.accuracy import Bench, attach, measure
 from dse.exploration.certify import Certified, certify, proof_remark
 from dse.exploration.detail import detail_frames, detailed_points, provenance_frame
 from dse.exploration.effect import require_effects
@@ -39,26 +41,42 @@ Progress = Callable[[str, int, int], None]
 
 
 class ExplorationInterrupted(KeyboardInterrupt):
-    """The user stopped an exploration; ``study`` holds the finished points."""
+    """An exploration was stopped by the user, or by its time limit; ``study`` holds the finished points."""
 
-    def __init__(self, study: Study) -> None:
-        super().__init__("interrupted")
-        self.study = study
+    def __init__(self, study: Study, *, is_late: bool = False) -> None:
+        super().__init__("time limit" if is_late else "interrupted")
+        self.study, self.is_late = study, is_late
 
 
-def explore(space: Space, *, folder: str | Path | None = None, progress: Progress | None = None) -> Study:
+def explore(
+    space: Space,
+    *,
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+    torch_device: str = "cpu",
+    time_limit_s: float = math.inf,
+) -> Study:
     """Evaluates all points of a space, finds the front, measures accuracy of its candidates.
 
-    With ``folder``, each finished chunk is written at once; calling again with the same space continues there.
+    Args:
+        space: what varies, and what counts.
+        folder: each finished chunk is written there at once; calling again with the same space goes on from it.
+        progress: told after every chunk and candidate.
+        executor: simulates the chips; default one after the other in this process. The results are the same.
+        torch_device: where models compute: cpu, cuda or cuda:N.
+        time_limit_s: no chunk of points and no chip is begun later.
 
     Raises:
         SpecError: a path or value of an axis is not allowed.
-        ExplorationInterrupted: the user stopped it; the finished points are in its ``study`` (and in ``folder``).
+        ExplorationInterrupted: the user or the time limit stopped it; the finished points are in its ``study`` (and
+            in ``folder``).
     """
     tell, begin = progress or (lambda stage, done, total: None), time.time()
+    deadline = time.monotonic() + time_limit_s
     require_metrics(space.metrics, space.limits)
     if space.accuracy is not None:
-        require_accuracy(space.workload, space.accuracy)
+        require_accuracy(space.workload, space.accuracy, torch_device)
     points = grid(space.axes)
     scores = score_blocks(space.workload)
     space = dataclasses.replace(space, workload=space.workload.with_score_order(scores))
@@ -76,6 +94,7 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
         for chunk in chunks(space, points):
             frame = parts.get(chunk)
             if frame is None:
+                require_time(deadline)
                 frame = mapper.evaluated(chunk)
                 parts.put(chunk, frame)
             finished.append(frame)
@@ -85,16 +104,23 @@ def explore(space: Space, *, folder: str | Path | None = None, progress: Progres
             certified = certify(mapper, pd.concat(finished).sort_index(), tell)
         study = study_so_far(certified)
         if space.accuracy is not None:
-            study = with_accuracy(space, study, tell, parts.chips)
-    except KeyboardInterrupt:
-        study = study_so_far()
+            bench = Bench(parts.chips, executor, torch_device, deadline)
+            study = with_accuracy(space, study, tell, bench)
+    except (KeyboardInterrupt, TimeLimitError) as stopped:
+        study, is_late = study_so_far(), isinstance(stopped, TimeLimitError)
         if folder is not None:
-            log_run(study.save(folder), "interrupted", begin)
-        raise ExplorationInterrupted(study) from None
+            log_run(study.save(folder), "time limit" if is_late else "interrupted", begin)
+        raise ExplorationInterrupted(study, is_late=is_late) from None
     if folder is not None:
         log_run(study.save(folder), "finished", begin)
         parts.clear()
     return study
+
+
+def require_time(deadline: float) -> None:
+    """Raises TimeLimitError when a time of ``time.monotonic`` has passed."""
+    if time.monotonic() >= deadline:
+        raise TimeLimitError("time is over")
 
 
 def log_run(folder: Path, event: str, begin: float) -> None:
@@ -111,14 +137,15 @@ def log_run(folder: Path, event: str, begin: float) -> None:
         log.write(json.dumps(entry) + "\n")
 
 
-def require_accuracy(workload: Workload, plan: AccuracyPlan) -> None:
+def require_accuracy(workload: Workload, plan: AccuracyPlan, torch_device: str) -> None:
     """Refuses a plan that cannot be measured on a workload, before any design is evaluated."""
     if not plan.scales or plan.candidates < 1:
         raise SpecError("accuracy needs at least one noise scale and one candidate")
     for scale in plan.scales:
-        dse.noise.require_measurable(
-            workload, dse.noise.Plan(draws=plan.draws, scale=scale, n_tokens=plan.n_tokens, n_items=plan.n_items)
+        settings = dse.noise.Plan(
+            draws=plan.draws, scale=scale, n_tokens=plan.n_tokens, n_items=plan.n_items, torch_device=torch_device
         )
+        dse.noise.require_measurable(workload, settings)
 
 
 def assemble(
@@ -156,12 +183,16 @@ def assemble(
     )
 
 
-def with_accuracy(space: Space, study: Study, tell: Progress, folder: Path | None) -> Study:
-    """The study with the accuracy of its candidates measured; chips are kept in a folder meanwhile."""
+def with_accuracy(space: Space, study: Study, tell: Progress, bench: Bench) -> Study:
+    """The study with the accuracy of its candidates measured; chips are kept in a folder meanwhile.
+
+    Raises:
+        TimeLimitError: not all candidates were measured in time.
+    """
     assert space.accuracy is not None
     if not study.points["on_front"].any():
         return study
-    measured = measure(space, study.points, study.mappings, space.accuracy, tell, folder=folder)
+    measured = measure(space, study.points, study.mappings, space.accuracy, tell, bench=bench)
     return dataclasses.replace(
         study,
         points=attach(space, study.points, measured, space.accuracy),
