@@ -21,7 +21,11 @@ PATHS = {
 
 def two_values(data, path):
     low, high = PATHS[path]
-    draw = st.integers(low, high) if isinstance(low + high, int) else st.floats(low, high)
+    draw = (
+        st.integers(low, high)
+        if isinstance(low + high, int)
+        else st.floats(low, high).map(lambda value: round(value, 6))
+    )
     return np.array(sorted(data.draw(st.tuples(draw, draw), label=path)), dtype=float)
 
 
