@@ -7,6 +7,7 @@ import pytest
 from two_layers import first_expert_analog, machine_text, placed, workload_of_two_layers
 
 from dse import cost_table, evaluate, load_architecture, load_workload, rule_mapping, score_blocks
+from dse.cost.warnings import architecture_warnings
 from dse.errors import InfeasibleError
 from dse.evaluation.points import evaluate_points
 from dse.evaluation.source import sourced_breakdown
@@ -326,6 +327,26 @@ def test_energy_beyond_the_stated_boundary_is_warned_of():
         f"energy_boundary: die leaves out memories and links between dies, but {100 * share:.3g} % of the energy "
         "counted here is theirs; write energy_boundary: package",
     )
+
+
+def test_published_figures_that_the_free_parameters_cannot_meet_together_are_warned_of():
+    # half the rows at twice the energy: no energy per row and per product that are not negative give both
+    point = {
+        "rows": 256,
+        "cols": 256,
+        "cols_used": 256,
+        "tiers_per_tile": 1,
+        "adc_per_tile": 256,
+        "evidence": "derived",
+    }
+    points = [point | {"rows_driven": 256, "energy_pj": 13430}, point | {"rows_driven": 128, "energy_pj": 26860}]
+    cost = "analog_cores.pcm.cost"
+    said = {f"{cost}.calibration": points, f"{cost}.free": {"energy": ["row", "fixed"]}}
+    low, high = architecture_warnings(load_architecture("server_pcm3d", said | {f"{cost}.band_factor": 1.05}))
+    assert low.startswith("analog_cores.pcm.cost.calibration[0]: the calibrated energy_pj is +")
+    assert high.startswith("analog_cores.pcm.cost.calibration[1]: the calibrated energy_pj is -")
+    assert "its points contradict what is free (cost.free); free another parameter, or leave the point out" in high
+    assert architecture_warnings(load_architecture("server_pcm3d", said | {f"{cost}.band_factor": 3})) == ()
 
 
 def test_a_die_above_the_reticle_and_a_hot_die_are_warned_of_by_name():
