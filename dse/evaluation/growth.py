@@ -38,13 +38,23 @@ class Piece(NamedTuple):
         return np.where(is_sum | (chord <= rounding), 0.0, self.span.length * chord)
 
 
-def growing(evaluate_at: Callable[[Quantity], Evaluation], spans: Sequence[Span]) -> tuple[RunPart, ...]:
+class Growth(NamedTuple):
+    """A growing context by few evaluations."""
+
+    parts: tuple[RunPart, ...]
+    """Contexts with their shares of all steps."""
+    wait_ns: Array
+    """Mean of what waits on shared tiles add to a step, (P,) [ns]."""
+
+
+def growing(evaluate_at: Callable[[Quantity], Evaluation], spans: Sequence[Span]) -> Growth:
     """Contexts of a growing cache with their shares of all steps, few enough to evaluate.
 
     Within a span the time of a step is a sum of maxima of lines that rise with the context: convex, so that
     ``count · T(mean) <= Σ T <= count · (T(first − ½) + T(last + ½)) / 2``. A piece whose bounds meet is exact; the one
     whose bounds differ most is halved until all meet, or MOST_EVALUATIONS contexts are evaluated. Every other quantity
-    is linear in the context or follows the time.
+    is linear in the context or follows the time; but the waits of a pipeline, which are smooth: their mean is taken by
+    Simpson's rule over each span, so that it does not depend on which pieces other designs need.
     """
     evaluated: dict[bytes, Evaluation] = {}
 
@@ -65,7 +75,17 @@ def growing(evaluate_at: Callable[[Quantity], Evaluation], spans: Sequence[Span]
             break
         pieces[worst : worst + 1] = [piece(half) for half in halves(pieces[worst].span)]
     whole = sum(np.asarray(span.length, np.float64) for span in spans)
-    return tuple(RunPart(f"context {np.ravel(p.span.mean)[0]:g}", p.span.length / whole, p.middle) for p in pieces)
+    parts = tuple(RunPart(f"context {np.ravel(p.span.mean)[0]:g}", p.span.length / whole, p.middle) for p in pieces)
+
+    def wait_ns(context: Quantity) -> Array:
+        return at(context).contended_latency_ns - at(context).latency_ns
+
+    waits = [
+        span.length / whole / 6
+        * (wait_ns(span.first - 0.5) + 4 * wait_ns(span.mean) + wait_ns(span.first + span.length - 0.5))
+        for span in spans if np.any(np.asarray(span.length) > 0)
+    ]  # fmt: skip
+    return Growth(parts, np.asarray(sum(waits)))
 
 
 def halves(span: Span) -> tuple[Span, Span]:

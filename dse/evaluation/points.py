@@ -127,9 +127,10 @@ def evaluate_phase(
     contexts = growing(
         lambda c: evaluate_step(arch, at_context(phase.workload, c), costs, profiles, packed), phase.spans
     )
-    mean = combined(contexts, tokens=phase.workload.tokens_per_step)
+    mean = combined(contexts.parts, tokens=phase.workload.tokens_per_step)
     return dataclasses.replace(
         mean,
+        contended_latency_ns=mean.latency_ns + contexts.wait_ns,
         units_available=costs.capacity_units,
         resident_bytes=resident_bytes(arch, phase.workload),
         parts=(),

@@ -68,6 +68,22 @@ def test_a_request_is_its_prefill_and_all_decode_steps(mapping, new_tokens, comp
     assert run.stage_frame()["time_ns_per_step"].sum() > 0
 
 
+def test_waits_of_a_growing_pipeline_are_the_mean_of_its_steps_and_the_same_among_other_designs():
+    arch = machine(composition="pipelined", micro_batches=4, **SLOW).with_values({"analog_cores.pcm.tiles_per_die": 64})
+    workload = request(300, prompt_tokens=20)
+    roomy = rule_mapping(machine(), workload, score_blocks(workload), digital_fraction=0.25)
+    contexts = 20 + np.arange(300.0)
+    steps = evaluate_points(arch, at_context(workload, contexts), roomy)
+    alone = evaluate_points(arch, workload, roomy)
+    waits, decode = steps.contended_latency_ns - steps.latency_ns, alone.part("decode")
+    assert waits.min() > 0
+    mean = decode.contended_latency_ns_per_step - decode.latency_ns_per_step
+    assert mean == pytest.approx(waits.mean(), rel=1e-3)
+    ops = np.array([2400.0, 300.0, 900.0, 10_000.0])
+    many = evaluate_points(arch.with_values({next(iter(SLOW)): ops}), workload, roomy)
+    assert many.contended_latency_ns[0] == pytest.approx(alone.contended_latency_ns_per_step, rel=1e-12)
+
+
 @pytest.mark.parametrize("composition", ["overlapped", "pipelined"])
 @pytest.mark.parametrize("ops", [300.0, 1000.0, 2400.0, 10_000.0])
 def test_ten_thousand_tokens_need_few_contexts(mapping, monkeypatch, composition, ops):
