@@ -1,5 +1,6 @@
 """The ``dse`` command: each verb, each exit code, strict JSON, and what it says about bad input."""
 
+import io
 import json
 import os
 import re
@@ -81,6 +82,20 @@ def test_report_writes_a_page(dse_at):
     code, out, _ = dse_at("report", "run", "--json")
     assert code == 0
     assert Path(strict(out)["report"]).is_file()
+    assert dse_at("report", "run", "-o", "page.html")[0] == 0
+    assert Path("page.html").read_bytes() == Path("run/report.html").read_bytes()
+
+
+def test_points_of_a_run_are_exported(dse_at):
+    dse_at(*COMMANDS["explore"])
+    table = pd.read_csv(io.StringIO(dse_at("export", "points", "run")[1]))
+    assert table.equals(pd.read_csv("run/points.csv"))
+    document = strict(dse_at("export", "points", "run", "--json")[1])
+    assert document["schema_version"] == 1
+    assert [row["tokens_per_s"] for row in document["points"]] == list(table["tokens_per_s"])
+    assert document["points"][0]["loss_increase_nats"] is None
+    assert dse_at("export", "points", "run", "--format", "json", "-o", "points.json")[0] == 0
+    assert strict(Path("points.json").read_text()) == document
 
 
 def test_examples_are_copied_once_and_work_where_they_are(dse_at):
@@ -151,6 +166,32 @@ def test_other_results_go_to_files_too(dse_at):
     assert dse_at("schema", "device", "-o", "device.json")[0] == 0
     assert dse_at("show", "tiny_edge", "-o", "copy.yaml")[0] == 0
     assert dse_at("core", "tiny_edge", "-o", "core.json")[0] == 0
+
+
+def test_a_path_without_a_suffix_is_a_folder_that_later_commands_take(dse_at):
+    assert dse_at("map", *PAIR, "-q", "-o", "out/chip")[0] == 0
+    assert dse_at("evaluate", *PAIR, "-q", "--mapping", "out/chip", "-o", "out/chip")[0] == 0
+    assert {path.name for path in Path("out/chip").iterdir()} == {"mapping.json", "evaluation.json"}
+    code, text, _ = dse_at("explain", "out/chip", "area_mm2")
+    assert code == 0
+    assert "33.5 mm²" in text  # by hand: 112 tiles of 0.25, 1.5 of units and 4 fixed
+    assert dse_at("check", "tiny_edge", "-o", "notes/")[0] == 0
+    assert strict(Path("notes/check.json").read_text())["status"] == "ok"
+    assert dse_at("doctor", "-o", "notes/here.json")[0] == 0
+    assert strict(Path("notes/here.json").read_text())["schema_version"] == 1
+    assert dse_at("schema", "arch", "-o", "schema")[0] == 0
+    assert Path("schema").is_file()
+
+
+def test_check_takes_other_values_for_the_file_they_belong_to(dse_at):
+    assert dse_at("check", *PAIR, "--set", "scenario.batch=4", "--set", "analog_cores.pcm.adc.bits=6")[0] == 0
+    code, out, err = dse_at("check", *PAIR, "--set", "scenario.batch=0")
+    assert code == 2
+    assert "--set: scenario.batch: must be greater than 0 (got 0)" in err
+    assert "tiny_edge: architecture, no problems" in out
+    code, _, err = dse_at("check", "tiny_edge", "--set", "scenario.batch=4")
+    assert code == 2
+    assert "no workload is checked; name one beside the others" in err
 
 
 COMMON = ["--seed", "1", "--jobs", "1", "--time-limit-s", "60", "--torch-device", "cpu", "-v", "--no-progress"]

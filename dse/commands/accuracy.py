@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dse.noise
 from dse.commands.inputs import Pair, chosen_mapping, load_pair
-from dse.commands.output import emit, json_text, output_file, tell, write_document
+from dse.commands.output import emit, json_text, result_file, tell, write_document
 from dse.commands.processes import processes
 from dse.commands.progress import progress_bar
 from dse.errors import DseError, TimeLimitError
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     Stopped, it keeps the chips that are done, and goes on when it is called again.
     """
     begin = time.monotonic()
-    file = output_file(arguments.output, "accuracy.json")
+    file = result_file(arguments.output, "accuracy.json")
     pair, plan = load_pair(arguments), plan_of(arguments)
     dse.noise.require_measurable(pair.workload, plan)
     mapping, how = chosen_mapping(arguments, pair)

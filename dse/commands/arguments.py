@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "show": Command("print a spec with unit, source and line of each value", options.show_options),
     "schema": Command("print the JSON Schema of a kind of spec", options.schema_options),
     "examples": Command("list the shipped specs, or copy them", options.examples_options),
-    "doctor": Command("print versions and what is installed", options.no_options),
+    "doctor": Command("print versions and what is installed", options.doctor_options),
     "core": Command("datasheet of one analog core", options.core_options),
     "score": Command("sensitivity scores of the experts", options.score_options),
     "map": Command("place experts: optimal under limits, with bound and gap, or by a rule", map_options),
@@ -43,7 +43,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "explore": Command("evaluate a space of designs; write a run folder", options.explore_options),
     "report": Command("write the HTML report of a run folder", options.report_options),
     "validate": Command("compare dse with closed forms, other programs and measured chips", options.validate_options),
-    "export": Command("a mapping as a table that another program reads", options.export_options),
+    "export": Command("a mapping, or the points of a run, as a table for other programs", options.export_options),
     "import": Command("read a model from its Hugging Face config.json; count its parameters", options.import_options),
 }
 """Command → what it does."""

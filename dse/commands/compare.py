@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from dse.commands.inputs import architecture_or_result, chosen_mapping, require_architecture
-from dse.commands.output import emit, output_file, write_document
+from dse.commands.output import emit, result_file, write_document
 from dse.evaluation.run import evaluate
 from dse.exploration.compare import difference, input_changes, objections, require_comparable
 from dse.exploration.outcome import Outcome, input_values, load_outcome, outcome_of
@@ -14,7 +14,7 @@ from dse.report.compare import comparison_text
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints what differs; refuses what is not comparable unless ``--anyway`` is given."""
-    file = output_file(arguments.output, "comparison.json")
+    file = result_file(arguments.output, "comparison.json")
     require_architecture(arguments, [arguments.before, arguments.after])
     before, after = (read(arguments, text) for text in (arguments.before, arguments.after))
     if not arguments.anyway:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from dse.commands.output import emit, output_file, write_document
+from dse.commands.output import emit, result_file, write_document
 from dse.errors import SpecError
 from dse.report.core import core_document, core_text
 from dse.spec.load import load_architecture
@@ -14,7 +14,7 @@ from dse.spec.suggest import did_you_mean
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints energy, time, area and efficiency of a tile."""
-    file = output_file(arguments.output, "core.json")
+    file = result_file(arguments.output, "core.json")
     arch = load_architecture(arguments.architecture, arguments.set)
     cores = {core.name: core for core in arch.analog_cores}
     if not cores:

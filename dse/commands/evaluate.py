@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dse.commands.inputs import chosen_mapping, load_pair
-from dse.commands.output import emit, output_file, tell, write_document
+from dse.commands.output import emit, result_file, tell, write_document
 from dse.evaluation.explain import explain_design
 from dse.evaluation.run import evaluate
 from dse.evaluation.source import assumed_fraction, sourced_breakdown
@@ -23,7 +23,7 @@ SUMS: Final = ("energy_pj_per_token", "latency_ns_per_step", "area_mm2")
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the result with its breakdown, its ceiling and what is left out."""
-    file = output_file(arguments.output, "evaluation.json")
+    file = result_file(arguments.output, "evaluation.json")
     pair = load_pair(arguments)
     mapping, how = chosen_mapping(arguments, pair)
     evaluation = evaluate(pair.arch, pair.workload, mapping)

@@ -6,7 +6,7 @@ import argparse
 from typing import NamedTuple
 
 from dse.commands.inputs import architecture_or_result, chosen_mapping, require_architecture
-from dse.commands.output import emit, output_file, write_document
+from dse.commands.output import emit, result_file, write_document
 from dse.evaluation.explain import Explanation, explain_design
 from dse.exploration.opened import explanation_of_result
 from dse.report.explain_text import explanation_text
@@ -22,7 +22,7 @@ class Found(NamedTuple):
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the tree of the metric."""
-    file = output_file(arguments.output, "explanation.json")
+    file = result_file(arguments.output, "explanation.json")
     found = read(arguments)
     tree = found.explanation.tree(arguments.metric)
     document = {

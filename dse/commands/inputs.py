@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from dse.commands.output import tell
+from dse.commands.sets import split_sets
 from dse.cost.table import cost_table
-from dse.errors import Problem, SpecError
+from dse.errors import SpecError
 from dse.exploration.stored import is_stored
 from dse.mapping.baseline import Rule, rule_mapping
 from dse.mapping.model import Mapping as BlockMapping
@@ -17,14 +18,8 @@ from dse.mapping.solve import solve_mapping
 from dse.sensitivity.load_order import with_load_order
 from dse.sensitivity.options import option_scores
 from dse.sensitivity.score import score_blocks
-from dse.spec.architecture import Architecture, ArchitectureSpec
-from dse.spec.axis import parse_values
-from dse.spec.fields import fields_of
+from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
-from dse.spec.node import OVERRIDE
-from dse.spec.overrides import split_override
-from dse.spec.scenario import WorkloadSpec
-from dse.spec.suggest import did_you_mean
 from dse.workload.build import Workload, load_workload
 
 OF_ARCHITECTURE: Final = ("workload", "set", "rule", "digital_fraction", "pin")
@@ -89,36 +84,6 @@ def require_architecture(arguments: argparse.Namespace, texts: Sequence[str]) ->
         raise SpecError(
             f"{given[0]}: {what}, costed with what it was made of; drop the option, or give an architecture"
         )
-
-
-def split_sets(texts: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The ``--set`` texts of the architecture and those of the workload.
-
-    Raises:
-        SpecError: a path that begins with a key of neither.
-    """
-    architecture, workload = fields_of(ArchitectureSpec), fields_of(WorkloadSpec)
-    known = (*architecture, *workload)
-    of_architecture, of_workload, problems = [], [], []
-    for text in texts:
-        path, value = split_override(text)
-        root = path.split(".", maxsplit=1)[0]
-        if root in known and len(parse_values(value, path)) > 1:
-            problems.append(
-                Problem(f"takes one value here (got {value}); `dse explore` varies several", path, OVERRIDE)
-            )
-        elif root == "mapping":
-            problems.append(Problem("varies in `dse explore` only; here give --digital-fraction", path, OVERRIDE))
-        elif root in architecture:
-            of_architecture.append(text)
-        elif root in workload:
-            of_workload.append(text)
-        else:
-            hint = did_you_mean(root, known) or f"; a path begins with one of {', '.join(known)}"
-            problems.append(Problem(f"unknown path{hint}", path, OVERRIDE))
-    if problems:
-        raise SpecError(problems)
-    return of_architecture, of_workload
 
 
 def pins_of(arguments: argparse.Namespace) -> dict[str, str]:

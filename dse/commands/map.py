@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dse.commands.inputs import Pair, load_pair, pins_of, ruled_mapping
 from dse.commands.map_arguments import BY_NAME, NUMBERS, PAIRED, flag, limits_of, numbers_by_name
 from dse.commands.map_front import run_front
-from dse.commands.output import emit, output_file, tell, writing
+from dse.commands.output import emit, result_file, tell, writing
 from dse.cost.micro_batch import require_sequences
 from dse.cost.table import CostTable, cost_table
 from dse.cost.warnings import pair_warnings
@@ -61,7 +61,7 @@ OF_FILE: Final = (
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints status, objective, bound and gap; 4 where the time passed before the proof."""
-    file = None if arguments.front is not None else output_file(arguments.output, "mapping.json")
+    file = None if arguments.front is not None else result_file(arguments.output, "mapping.json")
     if arguments.problem is not None:
         return run_problem(arguments, file)
     if arguments.workload is None:

@@ -15,13 +15,11 @@ EXPLAINED: Final = (
 """Metrics that ``dse explain`` opens."""
 
 
-def no_options(sub: argparse.ArgumentParser) -> None:
-    """A command that takes none of its own."""
-
-
 def check_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse check``."""
     sub.add_argument("spec", nargs="+", metavar="SPEC", help="file or shipped name")
+    add_sets(sub)
+    add_output(sub, "write the JSON document there")
 
 
 def show_options(sub: argparse.ArgumentParser) -> None:
@@ -48,6 +46,11 @@ def examples_options(sub: argparse.ArgumentParser) -> None:
     add_output(sub, "write the page of --fits or --machines there, as Markdown")
 
 
+def doctor_options(sub: argparse.ArgumentParser) -> None:
+    """Options of ``dse doctor``."""
+    add_output(sub, "write the JSON document there")
+
+
 def core_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse core``."""
     sub.add_argument("architecture", metavar="ARCH", help="architecture file or shipped name")
@@ -71,8 +74,8 @@ def score_options(sub: argparse.ArgumentParser) -> None:
 
 def export_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse export``."""
-    sub.add_argument("what", choices=["mapping"], help="kind of result")
-    sub.add_argument("file", metavar="FILE", help="mapping.json of `dse map -o`")
+    sub.add_argument("what", choices=["mapping", "points"], help="kind of result")
+    sub.add_argument("file", metavar="FILE|RUN", help="mapping.json of `dse map -o`, or the run folder of points")
     sub.add_argument("--format", choices=["csv", "json"], help="form of the table (default csv)")
     add_output(sub, "write the table there")
 
@@ -194,6 +197,7 @@ def explore_options(sub: argparse.ArgumentParser) -> None:
 def report_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse report``."""
     sub.add_argument("run_folder", metavar="RUN", help="folder that `dse explore` wrote")
+    add_output(sub, "write a copy of the page there")
 
 
 def validate_options(sub: argparse.ArgumentParser) -> None:

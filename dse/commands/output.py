@@ -55,20 +55,42 @@ def plain(value: Any) -> Any:
 def output_file(path: str | None, default_name: str) -> Path | None:
     """The file that ``-o PATH`` means, or None; in a folder the default name. Asked before anything is computed.
 
+    A path that ends in ``/`` is a folder, which is made when the file is written.
+
     Raises:
         SpecError: the file cannot be written there.
     """
     if path is None:
         return None
-    file = Path(path).expanduser()
-    if file.is_dir() or path.endswith(("/", os.sep)):
-        file = file / default_name
-    folder = file.parent
-    if folder.exists() and not folder.is_dir():
-        raise SpecError(f"-o {path}: {folder} is a file, not a folder")
-    if not folder.is_dir():
-        raise SpecError(f"-o {path}: there is no folder {folder}; make it first, e.g. mkdir -p {folder}")
-    if not os.access(file if file.exists() else folder, os.W_OK):
+    place = Path(path).expanduser()
+    if place.is_dir() or path.endswith(("/", os.sep)):
+        return require_writable(path, place / default_name, place)
+    if not place.parent.exists():
+        raise SpecError(f"-o {path}: there is no folder {place.parent}; make it first, e.g. mkdir -p {place.parent}")
+    return require_writable(path, place, place.parent)
+
+
+def result_file(path: str | None, default_name: str) -> Path | None:
+    """The same for results, whose ``-o PATH`` is a folder too where it has no suffix and is no file.
+
+    Raises:
+        SpecError: the file cannot be written there.
+    """
+    if path is not None and not Path(path).suffix and not Path(path).expanduser().exists():
+        return output_file(f"{path}/", default_name)
+    return output_file(path, default_name)
+
+
+def require_writable(path: str, file: Path, folder: Path) -> Path:
+    """The file, unless a folder on its way is a file, or may not be written to.
+
+    Raises:
+        SpecError: it is one of these.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise SpecError(f"-o {path}: {there} is a file, not a folder")
+    if not os.access(file if file.exists() else there, os.W_OK):
         raise SpecError(f"-o {path}: no permission to write there; choose another place")
     return file
 
@@ -87,6 +109,7 @@ def writing(arguments: argparse.Namespace, file: Path) -> Iterator[None]:
         SpecError: the place refuses it.
     """
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         raise SpecError(f"-o {file}: {error.strerror or error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dse.commands.output import emit, output_file, tell, writing
+from dse.commands.output import emit, result_file, tell, writing
 from dse.errors import SpecError
 from dse.report.accuracy_text import scores_text
 from dse.sensitivity.score import score_blocks
@@ -16,7 +16,7 @@ from dse.workload.checkpoint import checkpoint_workload
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints or writes the scores of all experts."""
-    file = output_file(arguments.output, "scores.csv")
+    file = result_file(arguments.output, "scores.csv")
     folder = Path(arguments.workload)
     if folder.is_dir() and arguments.set:
         raise SpecError("--set changes a workload file; a checkpoint folder has no values to change")

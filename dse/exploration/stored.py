@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dse.errors import SpecError
 from dse.exploration.study import Study
+
+EVALUATION: Final = "evaluation.json"
+"""What ``dse evaluate -o FOLDER`` writes."""
 
 
 class RunPoint(NamedTuple):
@@ -25,13 +28,15 @@ def is_stored(text: str) -> bool:
 
 
 def read_stored(text: str) -> dict[str, Any] | RunPoint:
-    """The document of FILE.json, or the point of RUN#POINT; of RUN its reference point.
+    """The document of FILE.json or a folder with one, or the point of RUN#POINT; of RUN its reference point.
 
     Raises:
         SpecError: no such file or folder, none that a command of ``dse`` wrote, or no such point.
     """
     name, mark, point = text.partition("#")
     path = Path(name)
+    if path.is_dir() and not mark and (path / EVALUATION).is_file() and not (path / "manifest.json").exists():
+        return read_document(path / EVALUATION)
     if path.is_dir():
         return run_point(path, point if mark else None)
     if mark:

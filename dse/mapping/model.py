@@ -100,12 +100,12 @@ class Mapping:
 
 
 def load_mapping(path: str | Path) -> Mapping:
-    """Reads ``mapping.json``.
+    """Reads ``mapping.json``, or that of a folder.
 
     Raises:
         SpecError: the file is missing, is no JSON, or has another schema version.
     """
-    path = Path(path)
+    path = Path(path) / "mapping.json" if Path(path).is_dir() else Path(path)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
