@@ -20,6 +20,7 @@ from dse.report.study_text import study_text
 from dse.spec.axis import parse_axis
 from dse.spec.load import load_architecture
 from dse.spec.node import OVERRIDE
+from dse.spec.provenance import Provenance
 from dse.spec.space import MappingLimit, MappingPolicy
 from dse.spec.suggest import did_you_mean
 from dse.workload.build import load_workload
@@ -75,6 +76,7 @@ def space_of(arguments: argparse.Namespace) -> Space:
         accuracy = AccuracyPlan(draws=arguments.draws, candidates=arguments.candidates, scales=arguments.scales,
                                 n_tokens=arguments.tokens, n_items=arguments.items)  # fmt: skip
     axes, limits = axes_of(arguments.set), limits_of(arguments.limit)
+    given = {path: Provenance(file=OVERRIDE) for path in axes}
     if arguments.workload is None:
         space = load_space_file(arguments.architecture, accuracy=accuracy)
         axes = {**{path: list(values) for path, values in space.axes.items()}, **axes}
@@ -85,6 +87,7 @@ def space_of(arguments: argparse.Namespace) -> Space:
     return dataclasses.replace(
         space,
         axes=axes,
+        axis_places={**space.axis_places, **given},
         limits=limits,
         mapping=policy_of(arguments, space.mapping),
         seed=space.seed if arguments.seed is None else arguments.seed,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from dse.errors import Problem, SpecError
 from dse.exploration.accuracy import is_noise_path
-from dse.exploration.metrics import METRICS
+from dse.exploration.metrics import DEFAULT_FRONT, METRICS
 from dse.exploration.points import DIGITAL_FRACTION, Value
 from dse.exploration.space import Space
 from dse.exploration.sweep import Mapper, chunks
@@ -26,7 +26,8 @@ def require_effects(space: Space, mapper: Mapper) -> list[str]:
     """Remarks on axes that change accuracy only.
 
     Raises:
-        SpecError: an axis changes neither a metric nor whether a design is feasible, and no accuracy that is measured.
+        SpecError: an axis changes neither a requested metric nor whether a design is feasible, and no accuracy that
+            is measured.
     """
     remarks, problems = [], []
     for path in idle_axes(space, mapper):
@@ -35,7 +36,7 @@ def require_effects(space: Space, mapper: Mapper) -> list[str]:
         if path == DIGITAL_FRACTION and not space.architecture.analog_cores:
             said = f" ({space.architecture.name} has no analog core)"
         if not is_noise_path(path):
-            message = f"changes none of the metrics{said}; leave it out, or vary one of {useful_paths(space, path)}"
+            message = f"changes none of {metrics_text(space)}{said}; leave it out, or {remedy(space, path)}"
             problems.append(Problem(message, path, "--set"))
         elif space.accuracy is None:
             message = f"changes accuracy only{said}, and accuracy is not measured; add --accuracy or leave it out"
@@ -45,6 +46,24 @@ def require_effects(space: Space, mapper: Mapper) -> list[str]:
     if problems:
         raise SpecError(problems)
     return remarks
+
+
+def asks_for_all(space: Space) -> bool:
+    """Whether the requested metrics are at least those of the front where none are named."""
+    return set(DEFAULT_FRONT) <= set(space.requested)
+
+
+def metrics_text(space: Space) -> str:
+    """The requested metrics in words."""
+    return "the metrics" if asks_for_all(space) else f"the requested metrics ({', '.join(space.requested)})"
+
+
+def remedy(space: Space, path: str) -> str:
+    """What to do about a path without effect but to leave it out."""
+    if asks_for_all(space):
+        return f"vary one of {useful_paths(space, path)}"
+    others = [name for name in METRICS if name not in space.requested]
+    return f"add another metric, such as {others[0]}, to metrics"
 
 
 def useful_paths(space: Space, path: str) -> str:
@@ -79,9 +98,9 @@ def is_given(space: Space, path: str) -> bool:
 
 
 def idle_axes(space: Space, mapper: Mapper) -> list[str]:
-    """Axes with several values of which none changes a metric or whether a design is feasible."""
+    """Axes with several values of which none changes a requested metric or whether a design is feasible."""
     several = [path for path, values in space.axes.items() if len(set(values)) > 1]
-    return [path for path in several if not any(map(differs, probes(space, mapper, path)))]
+    return [p for p in several if not any(differs(frame, space.requested) for frame in probes(space, mapper, p))]
 
 
 def probes(space: Space, mapper: Mapper, path: str) -> Iterator[pd.DataFrame]:
@@ -93,9 +112,9 @@ def probes(space: Space, mapper: Mapper, path: str) -> Iterator[pd.DataFrame]:
         yield pd.concat([mapper.evaluated(chunk) for chunk in chunks(space, rows)])
 
 
-def differs(frame: pd.DataFrame) -> bool:
+def differs(frame: pd.DataFrame, requested: Sequence[str]) -> bool:
     """Whether the designs of a table differ in a metric or in feasibility; taken so where none has a mapping."""
-    metrics = frame[list(METRICS)].to_numpy(dtype=np.float64)
+    metrics = frame[list(requested)].to_numpy(dtype=np.float64)
     if np.isnan(metrics).all():
         return True
     same = np.isclose(metrics, metrics[0], rtol=TOLERANCE, atol=0.0, equal_nan=True).all()

@@ -30,7 +30,7 @@ from dse.exploration.metrics import METRICS
 from dse.exploration.optimal import OptimalMappings, optimal_mappings
 from dse.exploration.pareto import front_mask
 from dse.exploration.points import grid
-from dse.exploration.space import AccuracyPlan, Space, require_metrics
+from dse.exploration.space import AccuracyPlan, Space, placing, require_metrics
 from dse.exploration.study import Study
 from dse.exploration.sweep import Chunk, Mapper, chunks
 from dse.sensitivity.score import score_blocks
@@ -77,12 +77,13 @@ def explore(
     require_metrics(space.metrics, space.limits)
     if space.accuracy is not None:
         require_accuracy(space.workload, space.accuracy, torch_device)
-    points = grid(space.axes)
     scores = score_blocks(space.workload)
     space = dataclasses.replace(space, workload=space.workload.with_score_order(scores))
-    is_optimal = space.mapping.policy == "optimal"
-    mapper: Mapper = optimal_mappings(space, scores) if is_optimal else ranked_mappings(space, scores)
-    remarks = require_effects(space, mapper)
+    with placing(space.axis_places):
+        points = grid(space.axes)
+        is_optimal = space.mapping.policy == "optimal"
+        mapper: Mapper = optimal_mappings(space, scores) if is_optimal else ranked_mappings(space, scores)
+        remarks = require_effects(space, mapper)
     parts = ChunkStore(space, folder)
     finished: list[pd.DataFrame] = []
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dse.errors import Problem, SpecError
@@ -13,6 +14,8 @@ from dse.exploration.pareto import Direction
 from dse.exploration.points import Value, axis_values
 from dse.spec.architecture import Architecture
 from dse.spec.load import load_architecture
+from dse.spec.node import OVERRIDE
+from dse.spec.provenance import Provenance, first_origin
 from dse.spec.space import MappingPolicy, load_space
 from dse.spec.suggest import did_you_mean
 from dse.workload.build import Workload, load_workload
@@ -52,6 +55,32 @@ class Space:
     """None: accuracy is not measured."""
     seed: int = 0
     title: str = ""
+    axis_places: Mapping[str, Provenance] = field(default_factory=dict, repr=False)
+    """Axis → where it is stated, in a file or as ``--set``."""
+
+    @property
+    def requested(self) -> tuple[str, ...]:
+        """Metrics that the answer rests on: those of the front, of limits, and what accuracy follows."""
+        limited = (name.partition("_")[2] for name in self.limits)
+        measured = () if self.accuracy is None else ("sensitivity_share",)
+        return tuple(dict.fromkeys((*self.metrics, *limited, *measured)))
+
+
+@contextmanager
+def placing(places: Mapping[str, Provenance]) -> Iterator[None]:
+    """Problems of axes that are found inside stand at the places where the axes are stated."""
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError([at_axis(problem, places) for problem in error.problems]) from None
+
+
+def at_axis(problem: Problem, places: Mapping[str, Provenance]) -> Problem:
+    """A problem at the place of its axis."""
+    place = places.get(problem.path)
+    if place is None or problem.file not in ("", OVERRIDE):
+        return problem
+    return replace(problem, file=place.file, line=place.line, column=place.column)
 
 
 def load_space_file(path: str | Path, *, accuracy: AccuracyPlan | None = None) -> Space:
@@ -65,10 +94,14 @@ def load_space_file(path: str | Path, *, accuracy: AccuracyPlan | None = None) -
     if accuracy is None and budget is not None:
         accuracy = AccuracyPlan(draws=2 * budget.pairs, candidates=budget.points)
     require_metrics(spec.metrics, spec.limits, file=loaded.file)
+    places = {axis: origin for axis in loaded.axes if (origin := first_origin(loaded.provenance, f"axes.{axis}"))}
+    with placing(places):
+        axes = {path: axis_values(path, values) for path, values in loaded.axes.items()}
     return Space(
         architecture=load_architecture(loaded.architecture),
         workload=load_workload(loaded.workload),
-        axes={path: axis_values(path, values) for path, values in loaded.axes.items()},
+        axes=axes,
+        axis_places=places,
         mapping=spec.mapping,
         metrics=spec.metrics,
         limits=spec.limits,

@@ -38,6 +38,12 @@ def stated_origin(provenance: Mapping[str, Provenance], path: str) -> Provenance
     return provenance.get(path) or provenance.get(re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", path))
 
 
+def first_origin(provenance: Mapping[str, Provenance], path: str) -> Provenance | None:
+    """Origin of the value at a path, or of the first value inside it."""
+    inside = (key for key in provenance if key.startswith((f"{path}.", f"{path}[")))
+    return next((provenance[key] for key in (path, *inside) if key in provenance), None)
+
+
 def located(problems: Sequence[Problem], provenance: Mapping[str, Provenance]) -> list[Problem]:
     """The problems with file, line and column where their path or something in or around it has an origin."""
     return [problem if problem.file else at_origin(problem, provenance) for problem in problems]
@@ -63,8 +69,7 @@ def at_origin(problem: Problem, provenance: Mapping[str, Provenance]) -> Problem
     """A problem at its value, else at the first value inside its path, else at what holds it."""
     path = problem.path
     while path:
-        inside = (path, *(key for key in provenance if key.startswith((f"{path}.", f"{path}["))))
-        origin = next((provenance[key] for key in inside if key in provenance), None)
+        origin = first_origin(provenance, path)
         if origin is not None:
             return replace(problem, file=origin.file, line=origin.line, column=origin.column)
         path = path.rpartition(".")[0]

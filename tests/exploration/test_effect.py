@@ -10,6 +10,7 @@ from dse.errors import SpecError
 from dse.exploration.accuracy import is_noise_path
 from dse.exploration.effect import SETTINGS, idle_axes, require_effects, settings, spread_values
 from dse.exploration.mappings import ranked_mappings
+from dse.exploration.space import load_space_file
 
 PER_TILE, PULSE = "analog_cores.pcm.adc.per_tile", "analog_cores.pcm.read.pulse_ns"
 DAC, NOISE = "analog_cores.pcm.dac.bits", "analog_cores.pcm.device.programming.scale"
@@ -52,6 +53,33 @@ def test_a_kept_axis_changes_the_measured_loss_and_stands_in_the_manifest(base):
     quiet, noisy = study.points.set_index(NOISE)["loss_increase_nats"]
     assert noisy > quiet
     assert study.manifest["remarks"] == [f"{NOISE}: cost unchanged: lumped core"]
+
+
+def test_an_axis_that_changes_none_of_the_requested_metrics_is_refused(base):
+    space = dataclasses.replace(base, axes={BATCH: [1, 8]}, metrics={"area_mm2": "min"})
+    said = r"batch: changes none of the requested metrics \(area_mm2\); leave it out, or add another metric, such as e"
+    with pytest.raises(SpecError, match=said):
+        explore(space)
+    assert idle(base, axes={BATCH: [1, 8]}, metrics={"area_mm2": "min"}, limits={"max_power_mw": 1e9}) == []
+    measured = AccuracyPlan(draws=4)
+    assert idle(base, axes={FRACTION: [0, 1]}, metrics={"area_mm2": "min"}, accuracy=measured) == []
+
+
+def test_what_is_wrong_with_an_axis_stands_in_the_space_file(tmp_path):
+    text = "name: s\nbase: {architecture: tiny_edge, workload: tiny_moe}\nmetrics: {area_mm2: min}\naxes:\n"
+    for axis, said in (
+        ("scenario.batch: [1, 8]", "changes none of the requested metrics"),
+        ("scenario.batch: [1, .nan]", "must be finite (got nan)"),
+        ("mapping.digital_fraction: [0, 3]", "must be shares in [0, 1] (got 3)"),
+        ("scenario.batch: [1, [2]]", "takes single values (got [2])"),
+    ):
+        file = tmp_path / "space.yaml"
+        file.write_text(f"{text}  {axis}\n")
+        with pytest.raises(SpecError) as caught:
+            explore(load_space_file(file))
+        (problem,) = caught.value.problems
+        assert (problem.file, problem.line) == (str(file), 5)
+        assert said in problem.message
 
 
 def test_all_useless_axes_are_named_at_once(base):
