@@ -71,6 +71,7 @@ def point_frames(arch: Architecture, evaluation: Evaluation, digital: Evaluation
     """breakdown, stages, area and traffic of one of several evaluated designs."""
     before = traffic_of(digital, at).rename(columns={"bytes_per_token": "all_digital_bytes_per_token"})
     breakdown, stages = sourced_breakdown(arch, evaluation, at), evaluation.stage_frame(at)
+    breakdown["file"] = [without_folders(file) for file in breakdown["file"]]
     return {
         "breakdown": breakdown[breakdown["energy_pj_per_token"] > 0].reset_index(drop=True),
         "stages": stages,

@@ -10,6 +10,7 @@ from dse import Space, Study, evaluate, explore, load_architecture, load_workloa
 from dse.errors import SpecError
 from dse.exploration.points import grid
 from dse.exploration.run import ChunkStore, ExplorationInterrupted
+from dse.spec.examples import copy_shipped
 
 AXES = {
     "mapping.digital_fraction": [0.0, 0.25, 0.5],
@@ -149,7 +150,9 @@ def test_score_only_workloads_are_marked(study):
 
 
 def test_no_file_of_a_run_names_a_folder_of_the_machine(tmp_path):
-    arch, workload = load_architecture("tiny_edge"), load_workload("tiny_moe")
+    copy_shipped(tmp_path / "mine")
+    arch = load_architecture(tmp_path / "mine" / "arch_specs" / "tiny_edge.yaml")
+    workload = load_workload(tmp_path / "mine" / "workloads" / "tiny_moe.yaml")
     folder = tmp_path / "run"
     explore(Space(architecture=arch, workload=workload, axes={"scenario.batch": [1, 8]}), folder=folder)
     texts = {p.name: p.read_text() for p in folder.rglob("*") if p.suffix in {".csv", ".json", ".yaml", ".jsonl"}}
