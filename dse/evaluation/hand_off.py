@@ -14,7 +14,7 @@ from dse.cost.link import distinct_dies
 from dse.cost.option import host_unit
 from dse.cost.table import CostTable, is_some
 from dse.cost.traffic import traffic_cost
-from dse.evaluation.packed_traffic import busiest_network_link
+from dse.evaluation.packed_traffic import network_skew
 from dse.evaluation.profile import Entry
 from dse.mapping.die_runs import expected_dies
 from dse.mapping.model import Mapping
@@ -94,11 +94,11 @@ def as_placed(
         if isinstance(link, Link) and host.die in (link.from_, link.to) and (link.broadcast or link.reduce == "die")
     }
     skews = {
-        network.within: busiest_network_link(arch, workload, mapping, network).skew
+        network.within: network_skew(arch, workload, mapping, network)
         for network in arch.links
         if isinstance(network, DieNetwork)
     }
-    changed = [core for core in arch.analog_cores if core.die in sharing_dies or skews.get(core.die, 1.0) != 1]
+    changed = [core for core in arch.analog_cores if core.die in sharing_dies or np.any(skews.get(core.die, 1.0) != 1)]
     if not changed:
         return costs
     spreads = die_spreads(arch, workload, mapping, costs, used) if sharing_dies else ()
@@ -110,7 +110,7 @@ def as_placed(
         for index, (option, copies) in product(range(len(costs.classes)), of_group):
             block_class, cost = costs.classes[index], costs.of(index, option)
             dies = sharing.get(core.name) if block_class.kind == "expert" else None
-            if (dies is None and skew == 1) or not is_some(cost.units):
+            if (dies is None and np.all(skew == 1)) or not is_some(cost.units):
                 continue
             traffic = traffic_cost(arch, workload, block_class, core, host, sharing=dies, copies=copies).with_skew(skew)
             entries[index][option] = dataclasses.replace(

@@ -13,7 +13,7 @@ from dse.evaluation.packed import PackedVisits
 from dse.evaluation.profile import Entry, LayerProfile
 from dse.evaluation.tile_load import distinct, mean_product_ns, tile_loads
 from dse.spec.architecture import AnalogCore, Architecture
-from dse.units import Quantity
+from dse.units import Quantity, at_point
 from dse.workload.build import Workload
 
 # P design points, N blocks of all layers
@@ -61,7 +61,9 @@ def tile_work(
     busiest = busiest_stages_ns(arch, workload, costs, profiles, tokens=tokens, micro_batches=micro_batches)
     found = {}
     for core in (core for core in arch.analog_cores if core.name in busiest):
-        fullest, others = work_per_token(arch, core, costs, profiles, packed=packed.get(core.name))
+        fullest, others = work_per_token(
+            arch, core, costs, profiles, packed=packed.get(core.name), head_visits=head_visits(workload)
+        )
         uneven = imbalance(arch, core, costs, profiles, packed.get(core.name))
         found[core.name] = TileWork(tokens * fullest, np.square(tokens) * others, busiest[core.name], uneven)
     return found
@@ -117,6 +119,7 @@ def work_per_token(
     profiles: Sequence[LayerProfile],
     *,
     packed: PackedVisits | None,
+    head_visits: Quantity,
 ) -> tuple[Array, Array]:
     """Work of the fullest tile per token, (P,) [ns], and the largest ``W² − Σ_stages w²`` of a tile, (P,) [ns²].
 
@@ -135,7 +138,13 @@ def work_per_token(
 
     kinds, n_tiles = dict.fromkeys(e.at for e in entries), spread(arch.n_tiles(core))
     units = {kind: spread(costs.of(*kind).units) for kind in kinds}
-    latency = {kind: spread(mean_product_ns(arch, core, costs.of(*kind))) for kind in kinds}
+    latency = {
+        kind: spread(
+            mean_product_ns(arch, core, costs.of(*kind))
+            * (head_visits if costs.classes[kind[0]].kind == "head" else 1.0)
+        )
+        for kind in kinds
+    }
     at, inverse = distinct([n_tiles, *units.values(), *latency.values()])
     found = np.zeros((len(at), 2))
     for number, point in enumerate(at):
@@ -150,6 +159,12 @@ def work_per_token(
             work, squares = work_in_order(stages, slices, time, round(float(n_tiles[point])))
         found[number] = work.max(), max(0.0, float((np.square(work) - squares).max()))
     return found[inverse, 0], found[inverse, 1]
+
+
+def head_visits(workload: Workload) -> Quantity:
+    """Visits of the head per token over those of the first design, which entries keep: 1 but for prompts that vary."""
+    scenario = workload.scenario
+    return at_point(scenario.prompt_tokens) / scenario.prompt_tokens if scenario.phase == "prefill" else 1.0
 
 
 def packed_work(packed: PackedVisits, product_ns: Mapping[int, float]) -> tuple[Array, Array]:

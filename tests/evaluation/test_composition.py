@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from two_layers import first_expert_analog, machine_text, workload_of_two_layers
+from two_layers import first_expert_analog, machine_text, placed, workload_of_two_layers
 
 from dse import evaluate, load_architecture, load_workload, rule_mapping, score_blocks
 from dse.errors import SpecError
@@ -114,6 +114,20 @@ def test_points_with_more_micro_batches_than_sequences_break_a_limit():
     arch, workload = olmoe_pair("pipelined", np.array([2.0, 8.0]), np.array([4.0, 4.0]))
     use = limit_uses(evaluate_points(arch, workload, olmoe_mapping()), arch)["micro_batches"]
     assert use.is_broken.tolist() == [False, True]
+
+
+def test_a_head_on_tiles_runs_once_per_prompt_whatever_the_other_designs(tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        machine_text(tiles_per_die=1, core="", top="composition: pipelined\nmicro_batches: 2")
+    )
+    arch = load_architecture(tmp_path / "a.yaml", {"analog_cores.pcm.tiers_per_tile": 9})
+    scenario = {"phase": "prefill", "batch": 2, "prompt_tokens": 2}
+    workload = workload_of_two_layers(tmp_path, scenario)
+    mapping = placed(workload, lambda block: block.kind == "head")
+    lengths = np.array([2.0, 7.0])
+    many = evaluate_points(arch, workload.with_values({"scenario.prompt_tokens": lengths}), mapping)
+    # by hand: two prompts, 2 crossbars of the head each: 2 x 2 x 10 ns, however long the prompts are
+    assert many.busy_ns["pcm tile"].tolist() == pytest.approx([40, 40])
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.25, 1.0])

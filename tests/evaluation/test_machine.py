@@ -129,6 +129,16 @@ def test_a_packed_mapping_on_one_of_four_dies_has_the_links_of_one(other):
     assert crowded.latency_ns_per_step / even.latency_ns_per_step == pytest.approx(4, rel=0.05)
 
 
+def test_packed_designs_evaluate_alone_as_among_others():
+    arch, workload, _, packed = all_analog_olmoe({"links.analog.bandwidth_bytes_per_ns": 1})
+    sizes = {"analog_cores.pcm.tiles_per_die": np.array([800.0, 900.0, 600.0]), "analog_cores.pcm.rows": 512.0}
+    many = evaluate_points(arch.with_values(sizes), workload, packed)
+    for i, tiles in enumerate(sizes["analog_cores.pcm.tiles_per_die"]):
+        one = evaluate_points(arch.with_values({"analog_cores.pcm.tiles_per_die": tiles}), workload, packed)
+        assert many.latency_ns[i] == pytest.approx(one.latency_ns_per_step, rel=1e-12)
+    assert len(set(many.latency_ns)) == 3
+
+
 def test_gated_tiles_draw_power_only_while_their_layer_runs(design):
     evaluation = design(idle=GATED % "exposed")
     # by hand: 3 tiles of a layer wake in the experts stage, which lasts 48 + 20 + 3 ns
