@@ -57,7 +57,16 @@ def limit_uses(evaluation: Evaluation, arch: Architecture) -> dict[str, LimitUse
     return uses
 
 
-def check_limits(evaluation: Evaluation, arch: Architecture, point: int = 0) -> None:
+def check_all_limits(evaluation: Evaluation, arch: Architecture) -> None:
+    """Raises InfeasibleError where any of many designs needs more than there is; says which is the first."""
+    broken = np.logical_or.reduce([use.is_broken for use in limit_uses(evaluation, arch).values()])
+    if broken.any():
+        first = int(np.argmax(broken))
+        said = f"{broken.sum()} of {len(broken)} designs, design {first} the first (counted from 0)"
+        check_limits(evaluation, arch, first, remark=said)
+
+
+def check_limits(evaluation: Evaluation, arch: Architecture, point: int = 0, *, remark: str = "") -> None:
     """Raises InfeasibleError where one design needs more than there is or than its limits allow."""
     at_host = f"capacity of {host_unit(arch).memory}"
     causes = []
@@ -70,4 +79,4 @@ def check_limits(evaluation: Evaluation, arch: Architecture, point: int = 0) -> 
                 extra, remedy = " and all other crossbars", "lengthen program.refresh_interval_s, or write faster"
             causes.append(Cause(limit, need, have, use.unit, "the placed blocks" + extra, remedy))
     if causes:
-        raise InfeasibleError(causes)
+        raise InfeasibleError(causes, remark)

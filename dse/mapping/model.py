@@ -91,9 +91,9 @@ class Mapping:
             record[name] = None if table is None else table.to_dict(orient="list")
         return {"schema_version": SCHEMA_VERSION, **record}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Writes ``mapping.json``."""
-        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+        Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
 
     def _repr_html_(self) -> str:
         return self.frame().groupby(["group", "precision"], as_index=False).size().to_html(index=False)

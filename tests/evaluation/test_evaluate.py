@@ -141,6 +141,23 @@ def test_a_design_alone_equals_the_same_design_inside_a_sweep(server, olmoe):
         assert many.binding[i] == one.binding
 
 
+def test_evaluate_takes_many_designs_at_once(server, olmoe):
+    mapping = rule_mapping(server, olmoe, score_blocks(olmoe), digital_fraction=0.25)
+    path, launches = "digital_units.npu.launch_ns", [2000.0, 4000.0]
+    many = evaluate(server.with_values({path: launches}), olmoe, mapping)
+    alone = [evaluate(server.with_values({path: one}), olmoe, mapping) for one in launches]
+    for name in ("energy_pj_per_token", "latency_ns_per_step", "tokens_per_s", "tokens_per_j", "area_mm2", "power_mw"):
+        assert getattr(many, name).tolist() == [getattr(one, name) for one in alone], name
+    assert many.binding.tolist() == [one.binding for one in alone]
+    assert many.by_component.equals(alone[0].by_component)
+    assert many.ceiling is None
+    tiles = "analog_cores.pcm.tiles_per_die"
+    with pytest.raises(
+        InfeasibleError, match=r"1 of 2 designs, design 1 the first \(counted from 0\)\n  capacity of pcm"
+    ):
+        evaluate(server.with_values({tiles: [value_at(server, tiles), 10]}), olmoe, mapping)
+
+
 def test_the_ceiling_bounds_every_mapping(server, olmoe):
     for fraction in (0.0, 0.25, 1.0):
         ceiling = evaluate(server, olmoe, mapped(server, olmoe, fraction=fraction)).ceiling

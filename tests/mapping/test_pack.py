@@ -66,7 +66,7 @@ def test_an_unpacked_mapping_names_the_remedy(arch: Architecture, workload: Work
 
 def test_slices_survive_the_file(arch: Architecture, workload: Workload, tmp_path) -> None:  # type: ignore[no-untyped-def]
     packed = pack(all_analog(arch, workload), arch, workload)
-    packed.save(tmp_path / "mapping.json")
+    packed.save(str(tmp_path / "mapping.json"))
     loaded = load_mapping(tmp_path / "mapping.json")
     assert loaded.slices is not None
     assert loaded.slices.to_dict("list") == packed.slices.to_dict("list")  # type: ignore[union-attr]
