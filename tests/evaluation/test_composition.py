@@ -121,13 +121,14 @@ def test_a_head_on_tiles_runs_once_per_prompt_whatever_the_other_designs(tmp_pat
         machine_text(tiles_per_die=1, core="", top="composition: pipelined\nmicro_batches: 2")
     )
     arch = load_architecture(tmp_path / "a.yaml", {"analog_cores.pcm.tiers_per_tile": 9})
-    scenario = {"phase": "prefill", "batch": 2, "prompt_tokens": 2}
+    scenario = {"phase": "prefill", "batch": 2, "prompt_tokens": 7}
     workload = workload_of_two_layers(tmp_path, scenario)
-    mapping = placed(workload, lambda block: block.kind == "head")
-    lengths = np.array([2.0, 7.0])
+    mapping = placed(workload, lambda block: block.kind in ("router", "head"))
+    lengths = np.array([7.0, 2.0])
     many = evaluate_points(arch, workload.with_values({"scenario.prompt_tokens": lengths}), mapping)
-    # by hand: two prompts, 2 crossbars of the head each: 2 x 2 x 10 ns, however long the prompts are
-    assert many.busy_ns["pcm tile"].tolist() == pytest.approx([40, 40])
+    # by hand: two prompts of p tokens: 2 crossbars of the head each, and one of the router per token in 2 layers, of
+    # 10 ns: 2 (20 + 20 p)
+    assert many.busy_ns["pcm tile"].tolist() == pytest.approx([320, 120])
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.25, 1.0])
