@@ -43,7 +43,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "explore": Command("evaluate a space of designs; write a run folder", options.explore_options),
     "report": Command("write the HTML report of a run folder", options.report_options),
     "validate": Command("compare dse with closed forms, other programs and measured chips", options.validate_options),
-    "export": Command("a mapping, or the points of a run, as a table for other programs", options.export_options),
+    "export": Command("a mapping, the points of a run or a step in time for other programs", options.export_options),
     "import": Command("read a model from its Hugging Face config.json; count its parameters", options.import_options),
 }
 """Command → what it does."""

@@ -74,8 +74,10 @@ def score_options(sub: argparse.ArgumentParser) -> None:
 
 def export_options(sub: argparse.ArgumentParser) -> None:
     """Options of ``dse export``."""
-    sub.add_argument("what", choices=["mapping", "points"], help="kind of result")
-    sub.add_argument("file", metavar="FILE|RUN", help="mapping.json of `dse map -o`, or the run folder of points")
+    sub.add_argument("what", choices=["mapping", "points", "trace"],
+                     help="place of every slice; designs of a run; a step in time, for Perfetto")  # fmt: skip
+    sub.add_argument("file", metavar="FILE|RUN",
+                     help="mapping.json of `dse map -o`; the run folder; evaluation.json or RUN#POINT")  # fmt: skip
     sub.add_argument("--format", choices=["csv", "json"], help="form of the table (default csv)")
     add_output(sub, "write the table there")
 

@@ -44,6 +44,7 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         **request_document(e),
         "parts": [part_document(part) for part in e.parts],
         "stages": e.stage_frame().to_dict(orient="records"),
+        "timeline": timeline_document(e),
         "area_mm2_by_part": e.area_frame().to_dict(orient="records"),
         "bytes_per_token": e.bytes_per_token.to_dict(orient="records"),
         "capacity": capacity_document(e),
@@ -91,6 +92,25 @@ def pipeline_document(evaluation: Evaluation) -> dict[str, Any] | None:
         "busiest_resource_ns": busy,
         "bound_by": "critical path" if path >= busy else "busiest resource",
     }
+
+
+def timeline_document(evaluation: Evaluation) -> list[dict[str, Any]] | None:
+    """The stages of the first design in order, each with how often a step runs it; None where no order is fixed.
+
+    Micro-batches of a pipeline overlap, and requests and mixes are sums of several steps.
+    """
+    if evaluation.composition == "pipelined" or evaluation.parts:
+        return None
+    return [
+        {
+            "stage": stage.stage,
+            "times_per_step": at_point(stage.multiplicity),
+            "side_by_side": stage.side_by_side,
+            "time_ns": at_point(stage.total),
+            "groups_ns": {name: at_point(group.total) for name, group in stage.groups.items()},
+        }
+        for stage in evaluation.stages
+    ]
 
 
 def request_document(evaluation: Evaluation) -> dict[str, float | None]:
