@@ -65,6 +65,11 @@ def axis_values(path: str, values: Sequence[Plain]) -> list[Value]:
     return single
 
 
+def plain_values(values: Sequence[Value]) -> list[Value]:
+    """The values of an axis without NumPy's types: an array may be given, too."""
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
+
+
 def is_structural(path: str, values: Sequence[Value]) -> bool:
     """Whether an axis splits a space into separate vectorised calls: mappings, routing, texts."""
     return path == DIGITAL_FRACTION or path.startswith("routing.") or any(isinstance(v, str | bool) for v in values)

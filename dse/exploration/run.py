@@ -29,7 +29,7 @@ from dse.exploration.mappings import ranked_mappings
 from dse.exploration.metrics import METRICS
 from dse.exploration.optimal import OptimalMappings, optimal_mappings
 from dse.exploration.pareto import front_mask
-from dse.exploration.points import grid
+from dse.exploration.points import grid, plain_values
 from dse.exploration.space import AccuracyPlan, Space, placing, require_metrics
 from dse.exploration.study import Study
 from dse.exploration.sweep import Chunk, Mapper, chunks
@@ -78,7 +78,8 @@ def explore(
     if space.accuracy is not None:
         require_accuracy(space.workload, space.accuracy, torch_device)
     scores = score_blocks(space.workload)
-    space = dataclasses.replace(space, workload=space.workload.with_score_order(scores))
+    axes = {path: plain_values(values) for path, values in space.axes.items()}
+    space = dataclasses.replace(space, axes=axes, workload=space.workload.with_score_order(scores))
     with placing(space.axis_places):
         points = grid(space.axes)
         is_optimal = space.mapping.policy == "optimal"

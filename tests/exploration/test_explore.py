@@ -149,6 +149,16 @@ def test_score_only_workloads_are_marked(study):
     assert np.isnan(study.points["loss_increase_nats"]).all()
 
 
+def test_an_axis_may_be_an_array():
+    arch, workload = load_architecture("tiny_edge"), load_workload("tiny_moe")
+    found = [
+        explore(Space(architecture=arch, workload=workload, axes={"scenario.batch": batches}))
+        for batches in (np.array([1, 8]), [np.int64(1), np.int64(8)], [1, 8])
+    ]
+    assert found[0].points.equals(found[2].points)
+    assert found[0].manifest == found[1].manifest == found[2].manifest
+
+
 def test_no_file_of_a_run_names_a_folder_of_the_machine(tmp_path):
     copy_shipped(tmp_path / "mine")
     arch = load_architecture(tmp_path / "mine" / "arch_specs" / "tiny_edge.yaml")
