@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from dse.cost.tile import tile_of
 from dse.errors import SpecError
@@ -24,6 +26,10 @@ class Datasheet:
     tops_per_w: Quantity
     tops_per_mm2: Quantity
     """Not a number where the file gives no area."""
+
+    def _repr_html_(self) -> str:
+        rows = [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]
+        return str(pd.DataFrame(rows, columns=["figure", "value"]).to_html(index=False))
 
 
 def core_datasheet(core: AnalogCore, rows_used: Quantity | None = None, cols_used: Quantity | None = None) -> Datasheet:

@@ -117,6 +117,9 @@ class CostTable:
         ]
         return pd.DataFrame(rows)
 
+    def _repr_html_(self) -> str:
+        return str(self.frame().to_html(index=False))
+
 
 @placed
 def cost_table(arch: Architecture, workload: Workload, *, only: Collection[tuple[int, int]] | None = None) -> CostTable:

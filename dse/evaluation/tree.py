@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import pandas as pd
+
 from dse.spec.provenance import Provenance
 from dse.units import ratio
 
@@ -64,6 +66,10 @@ class Node:
     """Of a leaf: it follows from the model and from what is chosen to run, so that no assumption is behind it."""
     inputs: tuple[Input, ...] = ()
     """Of a leaf: every stated value that moves it, those that move it most first."""
+
+    def _repr_html_(self) -> str:
+        rows = [(node.name, node.value, node.unit, node.formula) for node in (self, *self.children)]
+        return str(pd.DataFrame(rows, columns=["number", "value", "unit", "formula"]).to_html(index=False))
 
     @property
     def recomputed(self) -> float:
