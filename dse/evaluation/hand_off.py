@@ -16,7 +16,7 @@ from dse.cost.table import CostTable, is_some
 from dse.cost.traffic import traffic_cost
 from dse.evaluation.packed_traffic import network_skew
 from dse.evaluation.profile import Entry
-from dse.mapping.die_runs import expected_dies
+from dse.mapping.die_rings import expected_dies
 from dse.mapping.model import Mapping
 from dse.spec.architecture import Architecture
 from dse.spec.link import DieNetwork, Link

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dse.errors import Cause, InfeasibleError, SpecError
-from dse.mapping.die_runs import expected_dies
+from dse.mapping.die_rings import expected_dies
 from dse.mapping.model import Mapping
 from dse.mapping.pack_slices import GroupSlices, group_slices, whole
 from dse.mapping.pack_stages import serial_tiles
@@ -77,9 +77,10 @@ class GroupPacking:
 def pack(mapping: Mapping, arch: Architecture, workload: Workload, *, seed: int = 0) -> Mapping:
     """The mapping with ``slices``, one row per slice of an analog block with its die, tile and tier, and ``packing``.
 
-    Tiers of a tile hold slices of different layers wherever a layer has no more slices than the group has tiles, and a
-    block stays on one die while there are tiers to spare; else the slices of a layer share tiles so that the busiest
-    one is visited least. Copies are on different tiles. The work is bounded, so that equal calls give equal answers.
+    Tiers of a tile hold slices of different layers wherever a layer has no more slices than the group has tiles; each
+    block stays on one die where all find room so, and the dies are equally busy in each layer. Else the slices of a
+    layer share tiles so that the busiest one is visited least. Copies are on different tiles. The work is bounded, so
+    that equal calls give equal answers.
 
     Args:
         mapping: placement of every block.

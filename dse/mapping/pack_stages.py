@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.mapping.die_runs import run_starts
+from dse.mapping.die_rings import DieRings
 from dse.mapping.pack_slices import GroupSlices
 from dse.mapping.sampled_tiles import parted, sampled_visits
 from dse.mapping.stage_peak import StepKind, stage_peak
@@ -18,27 +18,45 @@ Indices = NDArray[np.int64]
 def serial_tiles(
     slices: GroupSlices, steps: tuple[StepKind, ...], *, n_tiles: int, n_tiers: int, per_die: int, seed: int
 ) -> Indices:
+    """(S,): tile of every slice: blocks whole on dies that are equally busy in each stage, else round the tiles."""
+    spread = die_tiles(slices, n_tiles=n_tiles, n_tiers=n_tiers, per_die=per_die)
+    if spread is not None:
+        return spread
+    return ring_tiles(slices, steps, n_tiles=n_tiles, seed=seed)
+
+
+def die_tiles(slices: GroupSlices, *, n_tiles: int, n_tiers: int, per_die: int) -> Indices | None:
+    """(S,): tile of every slice, every block whole on a die; None where there is no room for one of them."""
+    rings = DieRings(n_tiles // per_die, per_die, n_tiers)
+    tile = np.empty(len(slices.block), dtype=np.int64)
+    for own in slices.in_stages():
+        _, begins, lengths = np.unique(slices.block[own], return_index=True, return_counts=True)
+        found = rings.stage(lengths.tolist(), np.add.reduceat(slices.load[own], begins).tolist())
+        if found is None:
+            return None
+        tile[own] = found
+    return tile
+
+
+def ring_tiles(slices: GroupSlices, steps: tuple[StepKind, ...], *, n_tiles: int, seed: int) -> Indices:
     """(S,): tile of every slice, stage after stage round the tiles.
 
     A stage with more slices than tiles is packed once for all stages like it.
     """
-    tile = np.empty(len(slices.block), dtype=np.int64)
-    spare, first = n_tiles * n_tiers - len(tile), 0
+    tile, first = np.empty(len(slices.block), dtype=np.int64), 0
     piece, known = slices.piece, dict[tuple[bytes, ...], Indices]()
     for own in slices.in_stages():
+        key = signature(slices, steps, own)
         if len(own) <= n_tiles:
-            _, begins, lengths = np.unique(slices.block[own], return_index=True, return_counts=True)
-            starts = run_starts(lengths.tolist(), first, per_die, n_tiles, spare)
-            tile[own] = np.repeat(starts[:-1] - begins, lengths) + np.arange(len(own))
-            used = int(starts[-1]) - first
+            found = np.arange(len(own))
+        elif key in known:
+            found = known[key]
         else:
-            key = signature(slices, steps, own)
-            if key not in known:
-                known[key] = shared_tiles(slices, steps, own, piece[own] - piece[own[0]], n_tiles=n_tiles, seed=seed)
-            tile[own] = first + known[key]
-            used = len(own)
-        tile[own] %= n_tiles
-        spare, first = spare - (used - len(own)), (first + used) % n_tiles
+            found = known[key] = shared_tiles(
+                slices, steps, own, piece[own] - piece[own[0]], n_tiles=n_tiles, seed=seed
+            )
+        tile[own] = (first + found) % n_tiles
+        first = (first + len(own)) % n_tiles
     return tile
 
 
