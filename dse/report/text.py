@@ -121,7 +121,8 @@ def contended_row(evaluation: Evaluation) -> list[list[str]]:
     contended = at_point(evaluation.contended_latency_ns_per_step)
     if contended < (1 + 5e-4) * at_point(evaluation.latency_ns_per_step):
         return []
-    return [["contended", quantity_text(contended, "ns"), "", "dependent products wait on shared tiles"]]
+    waiting = "micro-batches" if evaluation.composition == "pipelined" else "dependent products"
+    return [["contended", quantity_text(contended, "ns"), "", f"{waiting} wait on shared tiles"]]
 
 
 def spread_text(evaluation: Evaluation) -> str:
