@@ -122,7 +122,16 @@ def block_classes(model: Model) -> tuple[BlockClass, ...]:
 
 
 @lru_cache(maxsize=16)
+def class_numbers(model: Model) -> tuple[int, ...]:
+    """Class of every block, as its place in ``block_classes``."""
+    blocks, classes = make_blocks(model), block_classes(model)
+    different = {id(block.block_class): block.block_class for block in blocks}  # blocks of a class share one object
+    number = {identity: classes.index(block_class) for identity, block_class in different.items()}
+    return tuple(number[id(block.block_class)] for block in blocks)
+
+
+@lru_cache(maxsize=16)
 def blocks_per_class(model: Model) -> tuple[int, ...]:
     """How many blocks each class has, in the order of ``block_classes``."""
-    counts = Counter(id(block.block_class) for block in make_blocks(model))  # blocks of a class share one object
-    return tuple(counts[id(block_class)] for block_class in block_classes(model))
+    counts = Counter(class_numbers(model))
+    return tuple(counts[number] for number in range(len(block_classes(model))))

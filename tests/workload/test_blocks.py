@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dse.spec.model import Model
-from dse.workload.blocks import make_blocks
+from dse.workload.blocks import block_classes, blocks_per_class, class_numbers, make_blocks
 from dse.workload.build import kv_cache_bytes_per_token, load_workload
 from dse.workload.parameters import n_parameters
 
@@ -74,3 +74,14 @@ def test_crossbars_hold_all_weights_and_never_one_row_or_column_too_many(n_in, n
     assert slices * rows * cols >= n_in * n_out
     assert np.ceil(n_in / rows) <= slices
     assert (np.ceil(n_in / rows) - 1) * rows < n_in
+
+
+def test_blocks_per_class_do_not_depend_on_other_models_in_use():
+    model = load_workload("olmoe").model
+    before = block_classes(model), blocks_per_class(model)
+    make_blocks.cache_clear()  # as many other models do: blocks are made anew, their classes are not
+    class_numbers.cache_clear()
+    blocks_per_class.cache_clear()
+    assert (block_classes(model), blocks_per_class(model)) == before
+    # by hand: 16 layers of an attention, a router and 64 experts, embedding and head
+    assert sorted(before[1]) == [1, 1, 16, 16, 1024]
