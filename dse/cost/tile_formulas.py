@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -240,24 +241,22 @@ def time_parts_at(cost: ComponentsCost, at: OperatingPoint, extra: Remainder) ->
 def area_at(cost: ComponentsCost, at: OperatingPoint, extra: Remainder) -> dict[str, Quantity]:
     """Part → area of one tile [mm²]."""
     factor = factors_at(cost, at)
-    explained = tile_mm2(
+    of_tile = partial(
+        tile_mm2,
         rows=at.rows,
         cols=at.cols,
         tiers=at.tiers,
         weight_slices=at.weight_slices,
         adc_per_tile=at.adc_per_tile,
+    )
+    explained = of_tile(
         cell_mm2=0.0 if cost.cell is None else cost.cell.area_mm2,
         row_mm2=0.0 if cost.dac is None else cost.dac.area_mm2,
         adc_mm2=converter_mm2(cost, at),
         column_mm2=factor.area * cost.column_area_mm2 + adder_mm2(cost, at, factor),
         fixed_mm2=factor.area * cost.fixed_area_mm2 + buffer_mm2(cost, at, factor),
     )
-    added = tile_mm2(
-        rows=at.rows,
-        cols=at.cols,
-        tiers=at.tiers,
-        weight_slices=at.weight_slices,
-        adc_per_tile=at.adc_per_tile,
+    added = of_tile(
         cell_mm2=extra.cell_mm2,
         row_mm2=0.0,
         adc_mm2=0.0,
