@@ -22,7 +22,7 @@ from dse.spec.architecture import Architecture
 from dse.spec.link import DieNetwork, Link
 from dse.units import Quantity
 from dse.workload.build import Workload
-from dse.workload.routing import visits_per_token
+from dse.workload.routing import visits_by_block
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -121,7 +121,7 @@ def as_placed(
 
 def packed_dies(workload: Workload, slices: pd.DataFrame, group: str) -> float | None:
     """Expected dies with a chosen expert, mean over the layers; an expert on two dies counts on both."""
-    visits = dict(zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True))
+    visits = visits_by_block(workload)
     layer_of = {b.name: b.layer for b in workload.blocks if b.kind == "expert"}
     code, names = pd.factorize(slices["block"])
     wanted = np.array([name in layer_of for name in names], dtype=bool)

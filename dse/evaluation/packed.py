@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from dse.mapping.model import Mapping
 from dse.mapping.tile_contents import contents
 from dse.spec.model import Model
-from dse.workload.blocks import BlockClass, BlockKind, make_blocks
+from dse.workload.blocks import BlockClass, BlockKind, class_numbers, make_blocks
 from dse.workload.build import Workload
-from dse.workload.routing import visits_per_token
+from dse.workload.routing import visits_by_block
 
 TILE_BITS: Final = 24
 """Bits of the number of a tile within its die."""
@@ -175,13 +175,12 @@ def packed_visits(
     slices = mapping.slices
     if slices is None or slices.empty:
         return {}
-    different = {id(b.block_class): b.block_class for b in workload.blocks}
-    class_of = {identity: workload.classes.index(block_class) for identity, block_class in different.items()}
-    visits = dict(zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True))
+    class_of = dict(zip([b.name for b in workload.blocks], class_numbers(workload.model), strict=True))
+    visits = visits_by_block(workload)
     blocks = {b.name: b for b in workload.blocks if b.kind in stage_of}
     code, names = pd.factorize(slices["block"])
     own = [blocks.get(name) for name in names]
-    block_class = np.array([-1 if b is None else class_of[id(b.block_class)] for b in own])[code]
+    block_class = np.array([-1 if b is None else class_of[b.name] for b in own])[code]
     stage, _ = pd.factorize(pd.Series([None if b is None else (b.layer, stage_of[b.kind]) for b in own], dtype=object))
     load, place = np.array([visits.get(name, 0.0) for name in names])[code], places(slices)
     found = {}

@@ -17,9 +17,9 @@ from dse.mapping.model import Mapping
 from dse.spec.architecture import AnalogCore, Architecture
 from dse.spec.link import DieNetwork
 from dse.units import BITS, Quantity, at_point
-from dse.workload.blocks import BlockClass
+from dse.workload.blocks import BlockClass, class_numbers
 from dse.workload.build import Workload
-from dse.workload.routing import visits_per_token
+from dse.workload.routing import visits_by_block
 
 Array = NDArray[np.float64]
 
@@ -78,10 +78,8 @@ def tile_traffic(
     cores = [core for core in arch.analog_cores if core.die == network.within]
     n_tiles = [round(at_point(core.tiles_per_die, point)) for core in cores]
     n_dies = round(at_point(arch.die(network.within).count, point))
-    visits = dict(zip([b.name for b in workload.blocks], visits_per_token(workload, point).tolist(), strict=True))
-    different = {id(b.block_class): b.block_class for b in workload.blocks}
-    index = {identity: classes.index(block_class) for identity, block_class in different.items()}
-    class_of = {b.name: index[id(b.block_class)] for b in workload.blocks}
+    visits = visits_by_block(workload, point)
+    class_of = dict(zip([b.name for b in workload.blocks], class_numbers(workload.model), strict=True))
     code, names = pd.factorize(slices["block"])
     kind, load = np.array([class_of[name] for name in names]), np.array([visits[name] for name in names])
     die, tile = (slices[column].to_numpy(np.int64) for column in ("die", "tile"))
@@ -118,7 +116,7 @@ def busiest_die(workload: Workload, mapping: Mapping, group: str, n_dies: float)
     if slices is None or slices.empty:
         return 1.0
     own = (slices["group"] == group).to_numpy()
-    visits = dict(zip([b.name for b in workload.blocks], visits_per_token(workload).tolist(), strict=True))
+    visits = visits_by_block(workload)
     code, names = pd.factorize(slices["block"])
     load = np.array([visits.get(name, 0.0) for name in names])[code[own]]
     return n_dies * busiest_fraction(slices["die"].to_numpy(np.int64)[own], load)

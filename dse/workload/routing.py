@@ -104,6 +104,12 @@ def visits_per_token(workload: Workload, point: int = 0) -> Array:
     return visits
 
 
+def visits_by_block(workload: Workload, point: int = 0) -> dict[str, float]:
+    """The same by the name of the block."""
+    names = (block.name for block in workload.blocks)
+    return dict(zip(names, visits_per_token(workload, point).tolist(), strict=True))
+
+
 class BlockPlaces(NamedTuple):
     """Where the routed experts stand among the blocks of a model."""
 
